@@ -1,0 +1,11 @@
+-- Policies see Lua 5.4 without io, os.execute and debug, and the statements of the policy language.
+std = "lua54"
+max_line_length = 160
+local statements = { "default", "allow", "deny", "kill", "on", "after", "event", "log", "param", "include" }
+local supervisor = { globals = { "on" }, read_globals = { "answer", "realpath" } }
+for _, directory in ipairs { "scripts", "lua/nurse", "t/data", "t/bench" } do
+    files[directory] = { read_globals = statements }
+end
+-- Not policies but scripts of the plain supervisor that nurse is compared with.
+files["t/bench/supervisor.lua"] = supervisor
+files["t/data/flip-supervisor.lua"] = supervisor

@@ -1,0 +1,185 @@
+/*
+ * settings: the handlers of all options, and the tables that offer them.
+ *
+ * Runs in the helper before anything starts; believes the user, names every mistake. Test: t/20-live-cli.t.
+ */
+#include "core/cli/settings.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/base/say.h"
+
+static int list_add(struct word_list *list, const char *word)
+{
+    const char **words = realloc(list->words, (list->count + 2) * sizeof *words);
+
+    if (!words) {
+        say("out of memory");
+        return -1;
+    }
+    words[list->count++] = word;
+    words[list->count] = NULL;
+    list->words = words;
+    return 0;
+}
+
+/* The place of value among the words, which end with NULL; -1 after one line on stderr. */
+static int choose(const char *option, const char *value, const char *const *words)
+{
+    for (int i = 0; words[i]; i++)
+        if (strcmp(words[i], value) == 0)
+            return i;
+    say("%s=%s: no such choice (nurse run --help lists them)", option, value);
+    return -1;
+}
+
+static int take_policy(struct settings *into, const char *value)
+{
+    return list_add(&into->policies, value);
+}
+
+static int take_param(struct settings *into, const char *value)
+{
+    const char *equals = strchr(value, '=');
+
+    if (!equals || equals == value) {
+        say("-D %s: needs NAME=VALUE", value);
+        return -1;
+    }
+    return list_add(&into->params, value);
+}
+
+/* ORDER: the words of the next three stand as in their enums. */
+static int take_seccomp(struct settings *into, const char *value)
+{
+    static const char *const words[] = {"filter", "strict", NULL};
+    int i = choose("--seccomp", value, words);
+
+    into->run.mode = i < 0 ? SECCOMP_FILTER : (enum run_mode)i;
+    return i < 0 ? -1 : 0;
+}
+
+static int take_gate(struct settings *into, const char *value)
+{
+    static const char *const words[] = {"auto", "vdso", "off", NULL};
+    int i = choose("--gate", value, words);
+
+    into->run.gate = i < 0 ? GATE_AUTO : (enum run_gate)i;
+    return i < 0 ? -1 : 0;
+}
+
+static int take_on_error(struct settings *into, const char *value)
+{
+    static const char *const words[] = {"deny", "kill", NULL};
+    int i = choose("--on-error", value, words);
+
+    into->on_error = i < 0 ? POLICY_ERROR_DENY : (enum policy_on_error)i;
+    return i < 0 ? -1 : 0;
+}
+
+static int take_audit(struct settings *into, const char *value)
+{
+    (void)into, (void)value;
+    say("--audit: not in this version");
+    return -1;
+}
+
+static int take_quiet(struct settings *into, const char *value)
+{
+    (void)into, (void)value;
+    say_verbosity = -1;
+    return 0;
+}
+
+static int take_verbose(struct settings *into, const char *value)
+{
+    (void)into, (void)value;
+    say_verbosity = 1;
+    return 0;
+}
+
+static int take_groups(struct settings *into, const char *value)
+{
+    (void)value;
+    into->groups = true;
+    return 0;
+}
+
+#define ROW_PARAM   {'D', NULL, "NAME=VALUE", "set a parameter of the policy; may repeat", take_param}
+#define ROW_QUIET   {'q', NULL, NULL, "say nothing but errors", take_quiet}
+#define ROW_VERBOSE {'v', NULL, NULL, "say more", take_verbose}
+
+const struct option_row settings_run[] = {
+    {'p', NULL, "POLICY", "a script or its name; may repeat, the strictest verdict wins", take_policy},
+    ROW_PARAM,
+    {0, "seccomp", "filter|strict", "who guards: a kernel filter (default), or strict mode", take_seccomp},
+    {0, "gate", "auto|vdso|off", "fast path: all of it (default), no redirected code, none", take_gate},
+    {0, "on-error", "deny|kill", "what a mistake in the policy does to the call (default: deny)", take_on_error},
+    {0, "audit", "FILE", "(not in this version)", take_audit},
+    ROW_QUIET,
+    ROW_VERBOSE,
+    {0},
+};
+
+const struct option_row settings_check[] = {
+    {0, "groups", NULL, "list the groups and their members", take_groups},
+    ROW_PARAM,
+    ROW_QUIET,
+    ROW_VERBOSE,
+    {0},
+};
+
+const struct option_row settings_none[] = {
+    {0},
+};
+
+struct policy *settings_policy(const struct settings *settings, const char *const *names, size_t count)
+{
+    static const char *const shipped[] = {"default"};
+    const struct policy_options options = {.on_error = settings->on_error, .parameters = settings->params.words};
+    struct policy *policy;
+    int error = policy_new(&policy, &options);
+
+    if (error != 0) {
+        say("no Lua state for the policy: %s", strerror(-error));
+        return NULL;
+    }
+    if (count == 0) {
+        names = shipped;
+        count = 1;
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (policy_add(policy, names[i]) != 0) {
+            policy_free(policy);
+            return NULL;
+        }
+    }
+    return policy;
+}
+
+int settings_init(struct settings *settings)
+{
+    char *cwd = getcwd(NULL, 0);
+
+    *settings = (struct settings){0};
+    if (!cwd)    /* the directory is gone: policies do without the parameter */
+        return 0;
+    if (asprintf(&settings->cwd, "cwd=%s", cwd) < 0)
+        settings->cwd = NULL;
+    free(cwd);
+    if (!settings->cwd) {
+        say("out of memory");
+        return -1;
+    }
+    return list_add(&settings->params, settings->cwd);
+}
+
+void settings_free(struct settings *settings)
+{
+    free(settings->cwd);
+    free(settings->policies.words);
+    free(settings->params.words);
+}

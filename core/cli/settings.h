@@ -1,0 +1,43 @@
+/*
+ * settings: what the user asked for, and the options of each command as rows.
+ *
+ * Filled by core/cli/options.c before anything starts; points into argv, owns only its lists.
+ * Test: t/20-live-cli.t.
+ */
+#ifndef NURSE_CLI_SETTINGS_H
+#define NURSE_CLI_SETTINGS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "core/cli/options.h"
+#include "core/helper/run.h"
+#include "core/policy/policy.h"
+
+/* Words of the command line; after the first one the list ends with NULL too. */
+struct word_list {
+    const char **words;
+    size_t count;
+};
+
+struct settings {
+    struct run_options run;
+    enum policy_on_error on_error;
+    struct word_list policies;    /* -p, in order */
+    struct word_list params;      /* NAME=VALUE: cwd=..., then -D in order; the last of a name counts */
+    char *cwd;                    /* the text of the first parameter; owned */
+    bool groups;                  /* check --groups */
+};
+
+/* All defaults, and the parameter "cwd", the directory that nurse was started in. Returns 0, or -1 after one line on stderr. */
+int settings_init(struct settings *settings);
+void settings_free(struct settings *settings);
+
+/* Each table ends with an empty row. */
+extern const struct option_row settings_run[], settings_check[], settings_none[];
+
+/* Load these policies as layers, with the settings' parameters; none: the shipped `default`. The caller owns the result: policy_free().
+ * Returns NULL after one line on stderr. The settings must outlive the policy. */
+struct policy *settings_policy(const struct settings *settings, const char *const *names, size_t count);
+
+#endif

@@ -1,0 +1,59 @@
+/*
+ * call: one system call of the program while it is being judged and carried out.
+ *
+ * Runs in the helper. The program is not believed: every byte of its memory is fetched once into the
+ * call, and that copy alone is judged and later executed (the order window holds it). The policy room
+ * reaches a call only through these functions.
+ */
+#ifndef NURSE_HELPER_CALL_H
+#define NURSE_HELPER_CALL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "core/abi/abi.h"
+
+struct call;    /* core/helper/call_private.h shows it to the helper's own files */
+
+const struct abi_call *call_row(const struct call *call);
+enum abi_arch call_arch(const struct call *call);
+int call_nr(const struct call *call);
+pid_t call_pid(const struct call *call);
+pid_t call_tid(const struct call *call);
+uint64_t call_ip(const struct call *call);             /* address after the system call instruction */
+const char *call_comm(struct call *call);              /* read from the kernel; valid until the call ends */
+const char *call_exe(struct call *call);               /* canonical path of the program */
+
+uint64_t call_arg(const struct call *call, int i);     /* i: 0..5, as the program gave it or as rewritten */
+void call_set_arg(struct call *call, int i, uint64_t value);
+
+/* Canonical path of argument i (a path type), resolved as the kernel would for this process, and the spelling the program
+ * used. Return 0; the strings live as long as the call. A path that can't be read or is too long never gets here. */
+int call_path(struct call *call, int i, const char **canonical);
+int call_rawpath(struct call *call, int i, const char **raw);
+/* Let the call act on another path, absolute or relative to the process's cwd. Returns 0 or -errno. */
+int call_set_path(struct call *call, int i, const char *path);
+
+/* The bytes of argument i (ABI_ADDR_IN, ABI_BUF_IN, ABI_STRUCT_IN, ABI_OPEN_HOW, ABI_STRING): fetched once, and from then on
+ * what the call executes. A buffer longer than CALL_BYTES_MAX is cut there, and the call with it (a short write).
+ * Returns 0 or -errno. */
+enum { CALL_BYTES_MAX = 32768 };
+int call_bytes(struct call *call, int i, const void **bytes, size_t *count);
+int call_set_bytes(struct call *call, int i, const void *bytes, size_t count);
+
+/* What a descriptor of the program is, asked of the kernel: path as in /proc/PID/fd; kind is "file", "dir", "pipe", "socket", "tty",
+ * "chr", "blk", "link", "anon" or "none". Returns 0 or -errno. */
+int call_fd(struct call *call, int fd, char *path, size_t size, const char **kind);
+
+/* The program's memory. Return the number of bytes moved, or -errno. */
+ssize_t call_read(struct call *call, uint64_t addr, void *buf, size_t count);
+ssize_t call_write(struct call *call, uint64_t addr, const void *buf, size_t count);
+
+/* For tests of the policy room: a call of process `pid` (its own memory when that is getpid()) that is judged, but never carried
+ * out. Returns 0 or -errno; ended by call_end_test(). */
+int call_for_test(struct call **out, enum abi_arch arch, const struct abi_call *row, const uint64_t args[6], pid_t pid);
+void call_end_test(struct call *call);
+
+#endif

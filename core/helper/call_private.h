@@ -1,0 +1,89 @@
+/*
+ * call_private: what a call is to the helper's own files; see call.h for everybody else.
+ *
+ * The life of a call:  begin -> fetch (paths, addresses: once) -> judge -> guard -> { answer | go on | order -> evidence -> after -> answer }
+ *                      life.c    call.c                           life.c  guard.c   life.c     order.c
+ */
+#ifndef NURSE_HELPER_CALL_PRIVATE_H
+#define NURSE_HELPER_CALL_PRIVATE_H
+
+#include "core/helper/call.h"
+#include "core/helper/path.h"
+#include "core/helper/sandbox.h"
+
+enum { CALL_ARENA = sizeof ((struct order *)0)->bytes, CALL_PATHS = 2 };
+
+enum call_origin { FROM_GATE, FROM_NOTIFICATION };
+
+/* One path argument. */
+struct call_path {
+    int arg;                    /* which */
+    bool descriptor;            /* "" with AT_EMPTY_PATH, or NULL where that means the descriptor: nothing to resolve */
+    bool resolved, rewritten;
+    int dirfd;
+    struct path_pin pin;
+    char raw[PATH_MAX];
+};
+
+struct call {
+    struct call *next;
+    struct process *process;
+    enum call_origin origin;
+    uint64_t id;                /* of the notification */
+    pid_t tid;
+    uint64_t ip;
+    enum abi_arch arch;
+    int nr;
+    const struct abi_call *row;
+    const struct route_entry *entry;
+    uint64_t args[6];
+    bool rewritten;             /* an argument is not what the program gave */
+    bool watched;               /* the policy's after() wants the result */
+    bool answered;              /* the gate has its answer; the call lives on until its trustee is done with the pins */
+    uint8_t copied;             /* bit i: argument i is executed from our copy */
+    int path_count;
+    uint32_t arena_used;
+    struct { uint32_t offset, count; } bytes[6];
+    char comm[17];
+    struct call_path paths[CALL_PATHS];
+    uint8_t arena[CALL_ARENA];  /* becomes order->bytes, at the same offsets */
+};
+
+/* An empty call of a process; never NULL (it ends nurse when memory is out). */
+struct call *call_new(struct process *process, enum call_origin origin, pid_t tid, enum abi_arch arch, uint64_t nr, const uint64_t args[6]);
+void call_free(struct call *call);
+/* Copy what must not change any more: path strings, socket addresses. Returns 0, or -errno as the kernel would. */
+int call_fetch(struct call *call);
+/* Find and pin the object of a path. Returns 0 or -errno; a path that does not exist is judged too. */
+int call_resolve(struct call *call, struct call_path *path);
+/* Room for bytes that the trustee will point the kernel to; NULL when the window is full. */
+void *call_room(struct call *call, size_t size, uint32_t *offset);
+/* Where arena offset `offset` lies in the process once the call is an order. */
+uint64_t call_window(const struct call *call, uint32_t offset);
+/* The O_* flags of a call of the open family, and its mode; false when it is none. */
+bool call_open_flags(struct call *call, uint64_t *flags);
+
+/* guard.c: 0 lets the call go its way; 1 means *value is the answer. Holds keystone rules 1-5 whatever the policy said. */
+int guard_call(struct call *call, int64_t *value);
+
+/* order.c: make an order of an allowed call. Returns 0, or -errno, which is the call's result. */
+int order_make(struct call *call, struct mailbox_order *order);
+
+/* life.c */
+void life_gate(struct process *process, const struct mailbox_posted *posted);
+void life_notification(struct process *process, uint64_t id, pid_t tid, enum abi_arch arch, uint64_t nr, const uint64_t args[6], uint64_t ip);
+/* Look whether the trustee has finished, without believing a hint when `hint` is false. True when something happened. */
+bool life_progress(struct slot *slot, bool hint);
+/* True when somebody waits for this slot's trustee. */
+bool life_waiting(const struct slot *slot);
+
+/* notify.c: answer a notification. */
+void notify_value(struct sandbox *sandbox, uint64_t id, int64_t value);
+void notify_continue(struct sandbox *sandbox, uint64_t id);
+/* Give the process a descriptor as the notification's result; closes `fd`. */
+void notify_descriptor(struct sandbox *sandbox, uint64_t id, int fd, bool cloexec);
+
+/* sites.c: redirect the site of a notification to the gate, if it has the shape. */
+void sites_learn(struct process *process, uint64_t ip, uint64_t nr);
+
+#endif

@@ -1,0 +1,196 @@
+/*
+ * guard: the keystone rules that take more than a look at registers (design, section 4), and the few answers that only the helper can give.
+ *
+ * Runs in the helper after the policy said allow and before anything is executed: no policy can change what is decided here. The rules
+ * on memory ranges and on the helper's pid are in core/route/keystone.c and also in the kernel filter. Tests: t/51-attack-keystone.t.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/prctl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "core/base/say.h"
+#include "core/helper/call_private.h"
+#include "core/helper/memory.h"
+
+enum { PASS = 0, ANSWER = 1 };
+
+/* Rule 2: no writable way to memory behind page protections. Procfs is known by its file system; a file of it whose name a bind mount hides is
+ * treated like mem. */
+static int guard_open(struct call *call, int64_t *value)
+{
+    struct call_path *path = &call->paths[0];
+    const char *canonical = path->pin.canonical, *base;
+    uint64_t flags;
+    bool readable_only;
+
+    *value = call_resolve(call, path);
+    if (*value && *value != -ENOENT)
+        return ANSWER;
+    if (!call_open_flags(call, &flags)) {
+        *value = -EINVAL;
+        return ANSWER;
+    }
+    if (path->pin.fd < 0 || path_is_procfs(path->pin.fd) == 0)
+        return PASS;
+    readable_only = (flags & O_ACCMODE) == O_RDONLY || (flags & O_PATH);
+    base = strrchr(canonical, '/');
+    if (readable_only || (strncmp(canonical, "/proc/", 6) == 0 && strcmp(base + 1, "mem") != 0))
+        return PASS;
+    say_notice("%s: writing to %s is refused (keystone rule 2)", call->row->name, canonical);
+    *value = -EACCES;
+    return ANSWER;
+}
+
+/* /proc/self/exe is the program, not the stub. */
+static int guard_readlink(struct call *call, int64_t *value)
+{
+    struct call_path *path = &call->paths[0];
+    int buf = path->arg + 1;
+    const char *exe = call_exe(call);
+    char own[2][64];
+    size_t length = strlen(exe);
+
+    *value = call_resolve(call, path);
+    if (*value)
+        return ANSWER;
+    snprintf(own[0], sizeof own[0], "/proc/%d/exe", call->process->pid);
+    snprintf(own[1], sizeof own[1], "/proc/%d/task/%d/exe", call->process->pid, call->tid);
+    if (strcmp(path->pin.canonical, own[0]) != 0 && strcmp(path->pin.canonical, own[1]) != 0)
+        return PASS;
+    if (path_is_procfs(path->pin.fd) != 1)
+        return PASS;
+    if ((int)call->args[buf + 1] <= 0) {
+        *value = -EINVAL;
+        return ANSWER;
+    }
+    if (length > call->args[buf + 1])
+        length = call->args[buf + 1];
+    *value = memory_write(call->process->pid, call->args[buf], exe, length);
+    return ANSWER;
+}
+
+static int refuse(int64_t *value, int error)
+{
+    *value = -error;
+    return ANSWER;
+}
+
+static int guard_prctl(struct call *call, int64_t *value)
+{
+    switch ((int)call->args[0]) {
+    case PR_SET_PDEATHSIG:      /* the sandbox dies with the helper: rule 5 */
+    case PR_SET_DUMPABLE:       /* the helper must be able to look */
+        return refuse(value, 0);
+    case PR_SET_MM:             /* the heap could be moved over nurse's memory: rule 1 */
+    case PR_SET_SYSCALL_USER_DISPATCH:
+    case PR_SET_PTRACER:
+        return refuse(value, EPERM);
+    default:
+        return PASS;
+    }
+}
+
+/* Rule 5: the helper is not signalled, by name, by group, or with everybody else. */
+static int guard_kill(struct call *call, int64_t *value)
+{
+    pid_t target = (pid_t)call->args[0], helper = getpid();
+
+    if (target == helper || target == -1)
+        return refuse(value, EPERM);
+    if (target > 0)
+        return PASS;
+    if ((target == 0 ? getpgid(call->process->pid) : -target) != getpgrp())
+        return PASS;
+    /* The helper's own group: the program is the only other member that the program could know of. */
+    *value = kill(call->process->pid, (int)call->args[1]) ? -errno : 0;
+    return ANSWER;
+}
+
+static int guard_pid(struct call *call, int64_t *value)
+{
+    return (pid_t)call->args[0] == getpid() ? refuse(value, EPERM) : PASS;
+}
+
+/* Threads share their process's trustee; new processes need their own, which this version can't give them. */
+static int guard_clone(struct call *call, int64_t *value)
+{
+    const uint64_t thread = CLONE_VM | CLONE_THREAD | CLONE_SIGHAND | CLONE_FILES | CLONE_FS;
+    const uint64_t odd = CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET |
+                         CLONE_UNTRACED | CLONE_PIDFD;
+
+    if (strcmp(call->row->name, "clone") == 0 && (call->args[0] & thread) == thread && !(call->args[0] & odd)) {
+        call->process->threaded = true;
+        return PASS;
+    }
+    return refuse(value, ENOSYS);
+}
+
+static int guard_process(struct call *call, int64_t *value)
+{
+    static bool told;
+
+    if (!told)
+        say_notice("%s: new processes and exec are not in this version; the program gets ENOSYS", call->row->name);
+    told = true;
+    return refuse(value, ENOSYS);
+}
+
+/* A working directory that changes must be asked for again. */
+static int guard_chdir(struct call *call, int64_t *value)
+{
+    (void)value;
+    if (call->process->cwd >= 0)
+        close(call->process->cwd);
+    call->process->cwd = -1;
+    return PASS;
+}
+
+/* i386's first mmap takes its arguments from memory: it becomes mmap2, whose arguments can't change any more. */
+static int guard_old_mmap(struct call *call, int64_t *value)
+{
+    uint32_t args[6];
+
+    if (call->arch != ABI_I386)
+        return PASS;
+    if (memory_read(call->process->pid, call->args[0], args, sizeof args) != sizeof args)
+        return refuse(value, EFAULT);
+    if (args[5] & 0xfff)
+        return refuse(value, EINVAL);
+    call->row = abi_find("mmap2");
+    call->nr = abi_number(ABI_I386, call->row);
+    for (int i = 0; i < 6; i++)
+        call->args[i] = args[i];
+    call->args[5] /= 4096;
+    call->rewritten = true;
+    return PASS;
+}
+
+static const struct {
+    const char *name;
+    int (*guard)(struct call *call, int64_t *value);
+} guards[] = {
+    { "open", guard_open }, { "openat", guard_open }, { "openat2", guard_open }, { "creat", guard_open },
+    { "readlink", guard_readlink }, { "readlinkat", guard_readlink },
+    { "prctl", guard_prctl },
+    { "kill", guard_kill }, { "rt_sigqueueinfo", guard_kill },
+    { "tkill", guard_pid }, { "tgkill", guard_pid }, { "rt_tgsigqueueinfo", guard_pid }, { "pidfd_open", guard_pid },
+    { "clone", guard_clone }, { "clone3", guard_clone },
+    { "fork", guard_process }, { "vfork", guard_process }, { "execve", guard_process }, { "execveat", guard_process },
+    { "chdir", guard_chdir }, { "fchdir", guard_chdir }, { "chroot", guard_chdir },
+    { "mmap", guard_old_mmap },
+};
+
+int guard_call(struct call *call, int64_t *value)
+{
+    for (size_t i = 0; i < sizeof guards / sizeof *guards; i++)
+        if (strcmp(guards[i].name, call->row->name) == 0 && guards[i].guard(call, value) == ANSWER)
+            return ANSWER;
+    *value = -keystone_refuses(&call->process->keystone, call->row, call->args);
+    return *value ? ANSWER : PASS;
+}

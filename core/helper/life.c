@@ -1,0 +1,281 @@
+/*
+ * life: one call from its arrival to its answer.
+ *
+ * Runs in the helper. Calls arrive by two doors, the gate's request window and the kernel's notification, and are treated alike from then on.
+ * Nothing here waits: a call whose trustee is at work is picked up again by life_progress(). Test: t/31-live-policy.t.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "core/base/say.h"
+#include "core/helper/call_private.h"
+#include "core/helper/memory.h"
+
+static void life_give(struct call *call);
+
+/* The end of a call: tell whoever made it. */
+static void life_answer(struct call *call, int64_t value)
+{
+    if (call->origin == FROM_GATE)
+        mailbox_answer(&call->process->mailbox, call->process->slot.i, ANSWER_VALUE, value);
+    else
+        notify_value(call->process->sandbox, call->id, value);
+    call_free(call);
+}
+
+/* Let the thread make the call itself: its arguments are registers that nobody can change, and nothing that they point to was judged. */
+static void life_go_on(struct call *call)
+{
+    if (call->origin == FROM_GATE)
+        mailbox_answer(&call->process->mailbox, call->process->slot.i, ANSWER_KERNEL, 0);
+    else
+        notify_continue(call->process->sandbox, call->id);
+    call_free(call);
+}
+
+static bool life_in_thread(const struct call *call)
+{
+    return call->row->where == ABI_THREAD || call->row->where == ABI_WATCHED || call->row->where == ABI_PROCESS;
+}
+
+static void life_allow(struct call *call)
+{
+    int64_t value = 0;
+
+    if (guard_call(call, &value)) {
+        life_answer(call, value);
+    } else if (life_in_thread(call)) {
+        if (call->rewritten || call->copied)
+            say_notice("%s can only run in its own thread: what the policy changed in its arguments is ignored, the call is denied", call->row->name);
+        if (call->rewritten || call->copied)
+            life_answer(call, -EPERM);
+        else
+            life_go_on(call);
+    } else if (call->origin == FROM_NOTIFICATION && !call->rewritten && !call->copied && !call->path_count && !call->watched) {
+        life_go_on(call);
+    } else {
+        life_give(call);
+    }
+}
+
+static void life_kill(struct call *call, const struct verdict *verdict)
+{
+    int signal = verdict->signal ? verdict->signal : SIGKILL;
+
+    say_notice("%s: killed by the policy with %s%s%s", call->row->name, abi_signal_name(signal), verdict->rule ? " at " : "",
+               verdict->rule ? verdict->rule : "");
+    kill(call->process->pid, signal);
+    if (signal != SIGKILL)    /* the thread stays where it is until the signal has done its work */
+        life_answer(call, -EPERM);
+    else
+        call_free(call);
+}
+
+static void life_verdict(struct call *call, const struct verdict *verdict)
+{
+    switch (verdict->kind) {
+    case VERDICT_ALLOW:
+        life_allow(call);
+        break;
+    case VERDICT_EMULATE:
+        life_answer(call, verdict->value);
+        break;
+    case VERDICT_KILL:
+        life_kill(call, verdict);
+        break;
+    default:
+        life_answer(call, -(verdict->error ? verdict->error : EPERM));
+        break;
+    }
+}
+
+/* i386: socketcall stands for another call, whose arguments lie in memory; they are copied out and it is treated as that call. */
+static int life_demultiplex(struct call *call)
+{
+    const struct abi_call *row;
+    uint32_t words[6] = { 0 };
+    int count;
+
+    if (call->arch != ABI_I386 || strcmp(call->row->name, "socketcall") != 0)
+        return 0;
+    row = abi_socketcall((uint32_t)call->args[0], &count);
+    if (row && strcmp(row->name, "accept") == 0)
+        row = abi_find("accept4");    /* i386 never got a number of its own for it; the flags stay 0 */
+    if (!row || abi_number(ABI_I386, row) < 0)
+        return -EINVAL;
+    if (memory_read(call->process->pid, call->args[1], words, (size_t)count * 4) != count * 4)
+        return -EFAULT;
+    call->nr = abi_number(ABI_I386, row);
+    call->entry = route_entry(&call->process->sandbox->routes, ABI_I386, (uint64_t)call->nr);
+    call->row = call->entry->row;
+    for (int i = 0; i < 6; i++)
+        call->args[i] = words[i];
+    call->rewritten = true;    /* the memory must not be read again */
+    return 0;
+}
+
+static void life_unknown(struct call *call, uint64_t nr)
+{
+    static uint8_t told[ABI_ARCHES][MAILBOX_ROUTES / 8];
+    uint64_t known = nr % MAILBOX_ROUTES;
+
+    if (!(told[call->arch][known / 8] & 1 << known % 8))
+        say_notice("system call %llu (%s) is not in the table: ENOSYS", (unsigned long long)nr, abi_arch_name(call->arch));
+    told[call->arch][known / 8] |= (uint8_t)(1 << known % 8);
+    life_answer(call, -ENOSYS);
+}
+
+static void life_begin(struct call *call, uint64_t nr)
+{
+    const struct judge *judge = call->process->sandbox->judge;
+    struct verdict verdict;
+    int error;
+
+    if (!call->row) {
+        life_unknown(call, nr);
+        return;
+    }
+    error = life_demultiplex(call);
+    if (!error)
+        error = call_fetch(call);
+    if (error) {
+        life_answer(call, error);
+        return;
+    }
+    call->watched = judge->watches(judge->self, call->row);
+    verdict = call->entry->verdict;
+    if (!call->entry->constant && call->row->where != ABI_UNSAFE)
+        judge->decide(judge->self, call, &verdict);
+    life_verdict(call, &verdict);
+}
+
+void life_gate(struct process *process, const struct mailbox_posted *posted)
+{
+    struct call *call = call_new(process, FROM_GATE, process->pid, process->arch, posted->nr, posted->arg);
+
+    call->ip = posted->ip;
+    life_begin(call, posted->nr);
+}
+
+void life_notification(struct process *process, uint64_t id, pid_t tid, enum abi_arch arch, uint64_t nr, const uint64_t args[6], uint64_t ip)
+{
+    struct call *call = call_new(process, FROM_NOTIFICATION, tid, arch, nr, args);
+
+    call->id = id;
+    call->ip = ip;
+    life_begin(call, nr);
+}
+
+/* Hand the call to the trustee, or let it wait its turn. */
+static void life_post(struct slot *slot, struct call *call)
+{
+    struct process *process = slot->process;
+    struct mailbox_order order;
+    int error = order_make(call, &order);
+
+    if (error) {
+        life_answer(call, error);
+        return;
+    }
+    memcpy(process->mailbox.orders[slot->i].bytes, call->arena, call->arena_used);
+    slot->seq = mailbox_post(&process->mailbox, slot->i, &order);
+    slot->working = true;
+    slot->call = call;
+    if (call->origin == FROM_GATE && !call->watched) {
+        call->answered = true;
+        mailbox_answer(&process->mailbox, slot->i, order.may_sleep ? ANSWER_TRUSTEE_WAKES : ANSWER_TRUSTEE, slot->seq);
+    } else {
+        mailbox_wake(&process->mailbox, slot->i);
+    }
+}
+
+static void life_give(struct call *call)
+{
+    struct slot *slot = &call->process->slot;
+
+    if (slot->working)
+        life_progress(slot, false);
+    if (!slot->working) {
+        life_post(slot, call);
+        return;
+    }
+    call->next = NULL;
+    if (slot->last)
+        slot->last->next = call;
+    else
+        slot->first = call;
+    slot->last = call;
+}
+
+/* after() saw the true result and may have replaced it. */
+static void life_finish(struct slot *slot, struct call *call, int64_t result)
+{
+    const struct judge *judge = call->process->sandbox->judge;
+
+    slot->call = NULL;
+    if (call->answered) {
+        call_free(call);
+        return;
+    }
+    if (call->watched)
+        judge->after(judge->self, call, &result);
+    life_answer(call, result);
+}
+
+/* The result: what the cell says where the evidence bears it out; what the evidence says where not. */
+static int64_t life_result(const struct slot *slot, int64_t bits)
+{
+    int64_t cell = mailbox_result(&slot->process->mailbox, slot->i);
+    int unused = slot->process->arch == ABI_X86_64 ? 16 : 48;
+
+    if (slot->process->arch == ABI_X86_64)
+        return cell << unused >> unused == bits ? cell : bits;
+    return (cell & 0xffff) == bits ? cell : (int16_t)bits;
+}
+
+/* i386: the report register holds half a result. A result that the policy will look at is asked for in two parts. */
+static bool life_ask_high(struct slot *slot, int64_t low)
+{
+    if (slot->process->arch != ABI_I386 || slot->high || !slot->call || !slot->call->watched)
+        return false;
+    slot->high = true;
+    slot->low = low;
+    slot->seq = mailbox_post(&slot->process->mailbox, slot->i, &(struct mailbox_order){ .command = ORDER_HIGH });
+    mailbox_wake(&slot->process->mailbox, slot->i);
+    return true;
+}
+
+bool life_progress(struct slot *slot, bool hint)
+{
+    struct process *process = slot->process;
+    struct call *call;
+    int64_t bits, result;
+
+    if (!slot->working || (hint && !mailbox_hint(&process->mailbox, slot->i, slot->seq)))
+        return false;
+    if (!mailbox_evidence(process->arch, slot->trustee, slot->seq, &bits))
+        return false;
+    if (life_ask_high(slot, bits))
+        return true;
+    result = slot->high ? (int32_t)((uint32_t)bits << 16 | (uint32_t)slot->low) : life_result(slot, bits);
+    slot->high = false;
+    slot->working = false;
+    if (slot->call)
+        life_finish(slot, slot->call, result);
+    while (!slot->working && slot->first) {
+        call = slot->first;
+        slot->first = call->next;
+        if (!slot->first)
+            slot->last = NULL;
+        life_post(slot, call);
+    }
+    return true;
+}
+
+bool life_waiting(const struct slot *slot)
+{
+    return slot->working && ((slot->call && !slot->call->answered) || slot->first);
+}

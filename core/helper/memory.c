@@ -1,0 +1,62 @@
+/*
+ * memory: see memory.h.
+ */
+#include "core/helper/memory.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/uio.h>
+
+ssize_t memory_read(pid_t pid, uint64_t addr, void *buf, size_t size)
+{
+    enum { PAGE = 4096 };
+    size_t done = 0;
+
+    /* The kernel may refuse a whole request for one bad page in it: ask again up to the page's edge. */
+    while (done < size) {
+        uint64_t at = addr + done;
+        size_t rest = size - done, edge = PAGE - at % PAGE;
+        struct iovec local = { (char *)buf + done, rest }, remote = { (void *)(uintptr_t)at, rest };
+        ssize_t n = process_vm_readv(pid, &local, 1, &remote, 1, 0);
+
+        if (n < 0 && errno == EFAULT && rest > edge) {
+            local.iov_len = remote.iov_len = edge;
+            n = process_vm_readv(pid, &local, 1, &remote, 1, 0);
+        }
+        if (n <= 0)
+            return done ? (ssize_t)done : -(n ? errno : EFAULT);
+        done += (size_t)n;
+    }
+    return (ssize_t)done;
+}
+
+ssize_t memory_write(pid_t pid, uint64_t addr, const void *buf, size_t size)
+{
+    struct iovec local = { (void *)buf, size }, remote = { (void *)(uintptr_t)addr, size };
+    ssize_t n = process_vm_writev(pid, &local, 1, &remote, 1, 0);
+
+    return n < 0 ? -errno : n;
+}
+
+ssize_t memory_string(pid_t pid, uint64_t addr, char *buf, size_t size)
+{
+    enum { STEP = 256 };
+    size_t done = 0;
+
+    while (done < size) {
+        uint64_t at = addr + done;
+        size_t step = STEP - at % STEP < size - done ? STEP - at % STEP : size - done;
+        ssize_t n = memory_read(pid, at, buf + done, step);
+        const char *end;
+
+        if (n <= 0)
+            return n ? n : -EFAULT;
+        end = memchr(buf + done, '\0', (size_t)n);
+        if (end)
+            return end - buf;
+        if ((size_t)n < step)
+            return -EFAULT;
+        done += (size_t)n;
+    }
+    return -ENAMETOOLONG;
+}

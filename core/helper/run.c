@@ -1,0 +1,249 @@
+/*
+ * run: see run.h. The event loop: look at the request windows while it pays, sleep in poll(2) when it does not.
+ *
+ * Runs in the helper, its only thread. Spinning is bounded and adaptive: every request that arrives while the helper looks makes the next look
+ * longer, every look in vain makes it shorter, and on a machine with one CPU there is none. Before the helper sleeps it says so in
+ * the order window (gates then go to the kernel, which wakes it) and looks once more, so that no request is lost between the two.
+ */
+#include "core/helper/run.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/seccomp.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/signalfd.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "core/base/say.h"
+#include "core/helper/call_private.h"
+#include "core/helper/spawn.h"
+
+#ifndef SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP
+#define SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP (1UL << 0)
+#define SECCOMP_IOCTL_NOTIF_SET_FLAGS SECCOMP_IOW(4, __u64)
+#endif
+
+enum {
+    LOOKS_BETWEEN_POLLS = 64,       /* looks at the windows (about 10 ns each) between two looks at descriptors */
+    SPIN_MIN = 20, SPIN_MAX = 200,  /* rounds without work before sleeping: 20 to 200 us */
+    GATE_SPINS = 400,               /* how often a gate looks before it lets go: about 20 us */
+};
+
+enum { POLL_LISTENER, POLL_SIGNALS, POLL_EXIT, POLLS };
+
+struct loop {
+    struct sandbox *sandbox;
+    struct pollfd fds[POLLS];
+    struct seccomp_notif *notif;
+    size_t notif_size;
+    int spin;                       /* rounds to look before sleeping */
+    bool over;
+};
+
+/* Whether tid is a thread of the process: asked of the kernel without sending anything. */
+static bool run_owns(const struct process *process, pid_t tid)
+{
+    return tid == process->pid || tid == process->slot.trustee || syscall(SYS_tgkill, process->pid, tid, 0) == 0;
+}
+
+static void run_notification(struct sandbox *sandbox, const struct seccomp_notif *notif)
+{
+    struct process *process = &sandbox->process;
+    enum abi_arch arch = notif->data.arch == 0xc000003e /* AUDIT_ARCH_X86_64 */ ? ABI_X86_64 : ABI_I386;
+    uint64_t nr = (uint32_t)notif->data.nr, args[6];
+    pid_t tid = (pid_t)notif->pid;
+
+    for (int i = 0; i < 6; i++)
+        args[i] = notif->data.args[i];
+    if (nr == NURSE_CALL && run_owns(process, tid)) {
+        spawn_report(process, notif->id, tid, args);
+    } else if (process->phase == PHASE_BOOT) {
+        notify_continue(sandbox, notif->id);
+    } else if (arch != process->arch || !run_owns(process, tid)) {
+        notify_value(sandbox, notif->id, -EPERM);
+    } else if (process->phase == PHASE_LOAD) {
+        spawn_load_call(process, notif->id, arch, nr, args);
+    } else {
+        if (sandbox->options->gate == GATE_AUTO && route_entry(&sandbox->routes, arch, nr)->route == ROUTE_MAILBOX)
+            sites_learn(process, notif->data.instruction_pointer, nr);
+        life_notification(process, notif->id, tid, arch, nr, args, notif->data.instruction_pointer);
+    }
+}
+
+/* Take one notification; a thread that was killed in the meantime leaves none behind (ENOENT). */
+static void run_listener(struct loop *loop)
+{
+    struct sandbox *sandbox = loop->sandbox;
+
+    memset(loop->notif, 0, loop->notif_size);
+    if (ioctl(sandbox->listener, SECCOMP_IOCTL_NOTIF_RECV, loop->notif) == 0)
+        run_notification(sandbox, loop->notif);
+}
+
+/* INT and QUIT come from the terminal and have reached the program as well; TERM and HUP were meant for it. */
+static void run_signal(struct sandbox *sandbox)
+{
+    struct signalfd_siginfo info;
+
+    if (read(sandbox->signals, &info, sizeof info) == sizeof info && (info.ssi_signo == SIGTERM || info.ssi_signo == SIGHUP))
+        kill(sandbox->process.pid, (int)info.ssi_signo);
+}
+
+/* Look at all descriptors, for at most `timeout` milliseconds. True when one had something. */
+static bool run_poll(struct loop *loop, int timeout)
+{
+    if (poll(loop->fds, POLLS, timeout) <= 0)
+        return false;
+    if (loop->fds[POLL_LISTENER].revents & POLLIN)
+        run_listener(loop);
+    else if (loop->fds[POLL_LISTENER].revents)
+        loop->fds[POLL_LISTENER].fd = -1;    /* the last task of the filter is gone */
+    if (loop->fds[POLL_SIGNALS].revents)
+        run_signal(loop->sandbox);
+    if (loop->fds[POLL_EXIT].revents)
+        loop->over = true;
+    return true;
+}
+
+/* Look at the windows. True when there was work. */
+static bool run_windows(struct process *process, bool hint)
+{
+    struct mailbox_posted posted;
+    bool worked = life_progress(&process->slot, hint);
+
+    if (process->phase == PHASE_RUN && mailbox_take(&process->mailbox, process->slot.i, &posted)) {
+        life_gate(process, &posted);
+        worked = true;
+    }
+    return worked;
+}
+
+/* Look for work for as long as it lately paid. True when some was found. */
+static bool run_spin(struct loop *loop)
+{
+    struct process *process = &loop->sandbox->process;
+
+    for (int round = 0; round < loop->spin; round++) {
+        for (int i = 0; i < LOOKS_BETWEEN_POLLS; i++) {
+            if (run_windows(process, true))
+                return true;
+            __builtin_ia32_pause();
+        }
+        if (run_poll(loop, 0))
+            return true;
+        sched_yield();    /* the trustee may be waiting for this CPU */
+    }
+    return false;
+}
+
+static void run_sleep(struct loop *loop)
+{
+    struct process *process = &loop->sandbox->process;
+
+    mailbox_awake(&process->mailbox, false, 0);
+    if (life_waiting(&process->slot))
+        mailbox_ring(&process->mailbox, true);
+    if (!run_windows(process, false))
+        run_poll(loop, -1);
+    mailbox_ring(&process->mailbox, false);
+    if (loop->sandbox->may_spin && process->phase == PHASE_RUN)
+        mailbox_awake(&process->mailbox, true, GATE_SPINS);
+}
+
+static void run_loop(struct loop *loop)
+{
+    while (!loop->over) {
+        if (loop->sandbox->may_spin && loop->sandbox->process.phase == PHASE_RUN && run_spin(loop)) {
+            loop->spin = loop->spin * 2 < SPIN_MAX ? loop->spin * 2 : SPIN_MAX;
+            continue;
+        }
+        loop->spin = loop->spin / 2 > SPIN_MIN ? loop->spin / 2 : SPIN_MIN;
+        run_sleep(loop);
+        run_windows(&loop->sandbox->process, false);    /* a trustee that rang is believed only on evidence */
+    }
+}
+
+static int run_prepare(struct loop *loop)
+{
+    struct sandbox *sandbox = loop->sandbox;
+    struct seccomp_notif_sizes sizes;
+    uint64_t sync = SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP;
+    sigset_t mask;
+
+    if (syscall(SYS_seccomp, SECCOMP_GET_NOTIF_SIZES, 0, &sizes))
+        return -errno;
+    loop->notif_size = sizes.seccomp_notif > sizeof *loop->notif ? sizes.seccomp_notif : sizeof *loop->notif;
+    loop->notif = calloc(1, loop->notif_size);
+    sigemptyset(&mask);
+    sigaddset(&mask, SIGINT);
+    sigaddset(&mask, SIGQUIT);
+    sigaddset(&mask, SIGTERM);
+    sigaddset(&mask, SIGHUP);
+    sandbox->signals = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
+    sandbox->pidfd = (int)syscall(SYS_pidfd_open, sandbox->process.pid, 0);
+    if (!loop->notif || sandbox->signals < 0 || sandbox->pidfd < 0)
+        return -ENOMEM;
+    /* A helper that sleeps between calls is best woken on the caller's CPU; one that spins must keep its own. */
+    if (!sandbox->may_spin)
+        ioctl(sandbox->listener, SECCOMP_IOCTL_NOTIF_SET_FLAGS, sync);
+    loop->fds[POLL_LISTENER] = (struct pollfd){ .fd = sandbox->listener, .events = POLLIN };
+    loop->fds[POLL_SIGNALS] = (struct pollfd){ .fd = sandbox->signals, .events = POLLIN };
+    loop->fds[POLL_EXIT] = (struct pollfd){ .fd = sandbox->pidfd, .events = POLLIN };
+    loop->spin = SPIN_MIN;
+    return 0;
+}
+
+/* The program's end as nurse's exit status. */
+static int run_status(struct sandbox *sandbox)
+{
+    int status = 0;
+
+    if (waitpid(sandbox->process.pid, &status, 0) < 0)
+        return EXIT_NURSE;
+    sandbox->judge->event(sandbox->judge->self, "exit", sandbox->process.pid, status);
+    if (sandbox->said)
+        return sandbox->said;
+    if (WIFEXITED(status))
+        return WEXITSTATUS(status);
+    if (WTERMSIG(status) == SIGSYS)
+        say("%s: killed by SIGSYS: a system call of a foreign ABI, or one made from nurse's own code", sandbox->program->path);
+    return 128 + WTERMSIG(status);
+}
+
+int run_program(const struct run_options *options, const struct judge *judge, struct program *program)
+{
+    static struct sandbox sandbox;
+    struct loop loop = { .sandbox = &sandbox };
+    cpu_set_t cpus;
+    int status;
+
+    sandbox = (struct sandbox){ .options = options, .judge = judge, .program = program, .listener = -1, .pidfd = -1, .signals = -1 };
+    sandbox.may_spin = options->gate != GATE_OFF && sched_getaffinity(0, sizeof cpus, &cpus) == 0 && CPU_COUNT(&cpus) > 1;
+    if (spawn_start(&sandbox) < 0) {
+        spawn_release(&sandbox.process);
+        return EXIT_NURSE;
+    }
+    if (run_prepare(&loop) == 0) {
+        run_loop(&loop);
+    } else {
+        say("the sandbox can't be served: %s", strerror(errno));
+        sandbox.said = EXIT_NURSE;
+        kill(sandbox.process.pid, SIGKILL);
+    }
+    status = run_status(&sandbox);
+    spawn_release(&sandbox.process);
+    free(loop.notif);
+    close(sandbox.listener);
+    close(sandbox.signals);
+    close(sandbox.pidfd);
+    return status;
+}

@@ -1,0 +1,97 @@
+/*
+ * sites: system call instructions of the program that are redirected to the gate.
+ *
+ * Runs in the helper, while the thread that made the call is stopped in it. A site is learned from a notification, so it is exact: where
+ * `mov $nr,%eax` (5 bytes) directly precedes the call instruction (2 bytes), the mov becomes a jump to a trampoline; the call instruction stays where
+ * it is, so a jump straight to it still works. Trampolines and gate are the program's as far as trust goes: a redirected site can do no
+ * more than the program could before. Test: t/35-live-sites.t.
+ */
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "core/helper/call_private.h"
+#include "core/helper/memory.h"
+
+enum { MOV = 5, CALL = 2, SITE = MOV + CALL, TRAMPOLINE = 32, MOV_EAX = 0xb8, JMP = 0xe9, CALL_REL = 0xe8, REX_FIRST = 0x40, REX_LAST = 0x4f };
+
+static uint8_t *put8(uint8_t *p, unsigned value)
+{
+    *p = (uint8_t)value;
+    return p + 1;
+}
+
+static uint8_t *put32(uint8_t *p, uint64_t value)
+{
+    uint32_t low = (uint32_t)value;
+
+    memcpy(p, &low, sizeof low);
+    return p + sizeof low;
+}
+
+/* mov $nr,%eax; lea back(%rip),%rcx; jmp *gate */
+static void sites_trampoline_x86_64(uint8_t *code, uint64_t at, uint32_t nr, uint64_t back, uint64_t gate)
+{
+    uint8_t *p = put32(put8(code, MOV_EAX), nr);
+
+    p = put8(put8(put8(p, 0x48), 0x8d), 0x0d);
+    p = put32(p, back - (at + (uint64_t)(p - code) + 4));
+    p = put32(put8(put8(p, 0xff), 0x25), 0);
+    memcpy(p, &gate, sizeof gate);
+}
+
+/* mov $nr,%eax; call gate; jmp back */
+static void sites_trampoline_i386(uint8_t *code, uint64_t at, uint32_t nr, uint64_t back, uint64_t gate)
+{
+    uint8_t *p = put32(put8(code, MOV_EAX), nr);
+
+    p = put8(p, CALL_REL);
+    p = put32(p, gate - (at + (uint64_t)(p - code) + 4));
+    p = put8(p, JMP);
+    put32(p, back - (at + (uint64_t)(p - code) + 4));
+}
+
+/* Whether the bytes before `ip` are the shape, for this number. The byte before them must not make the mov another instruction. */
+static bool sites_match(const struct process *process, uint64_t ip, uint32_t nr)
+{
+    static const uint8_t calls[ABI_ARCHES][CALL] = { [ABI_X86_64] = { 0x0f, 0x05 }, [ABI_I386] = { 0xcd, 0x80 } };
+    uint8_t bytes[1 + SITE];
+    uint32_t immediate;
+
+    if (memory_read(process->pid, ip - sizeof bytes, bytes, sizeof bytes) != sizeof bytes)
+        return false;
+    memcpy(&immediate, bytes + 2, sizeof immediate);
+    return bytes[1] == MOV_EAX && immediate == nr && memcmp(bytes + 1 + MOV, calls[process->arch], CALL) == 0 &&
+           !(process->arch == ABI_X86_64 && bytes[0] >= REX_FIRST && bytes[0] <= REX_LAST);
+}
+
+static bool sites_reach(const struct process *process, uint64_t from, uint64_t to)
+{
+    int64_t distance = (int64_t)(to - from);
+
+    return process->arch == ABI_I386 || (distance > -0x7fff0000ll && distance < 0x7fff0000ll);
+}
+
+void sites_learn(struct process *process, uint64_t ip, uint64_t nr)
+{
+    uint64_t site = ip - SITE, at = process->trampolines_at + process->trampolines_used;
+    uint64_t gate = process->sandbox->base[process->arch] + STUB_GATE;
+    uint8_t jump[MOV];
+    char path[64];
+
+    if (process->threaded || !process->trampolines || process->trampolines_used + TRAMPOLINE > GATE_SPAN)
+        return;
+    if (!sites_match(process, ip, (uint32_t)nr) || !sites_reach(process, site, at))
+        return;
+    if (process->memory < 0) {
+        snprintf(path, sizeof path, "/proc/%d/mem", process->pid);
+        process->memory = open(path, O_RDWR | O_CLOEXEC);
+    }
+    (process->arch == ABI_X86_64 ? sites_trampoline_x86_64 : sites_trampoline_i386)(process->trampolines + process->trampolines_used, at,
+                                                                                    (uint32_t)nr, ip, gate);
+    put32(put8(jump, JMP), at - (site + MOV));
+    if (process->memory >= 0 && pwrite(process->memory, jump, sizeof jump, (off_t)site) == sizeof jump)
+        process->trampolines_used += TRAMPOLINE;
+}

@@ -1,0 +1,429 @@
+/*
+ * spawn: see spawn.h. Whom it believes: its own child until the stub reports REPORT_LOCKED, because until then no byte of the program has been
+ * looked at; afterwards nobody. Test: t/30-live-start.t, t/32-live-badinput.t.
+ */
+#include "core/helper/spawn.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/seccomp.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "core/base/say.h"
+#include "core/helper/call_private.h"
+#include "core/helper/memory.h"
+#include "core/route/filter.h"
+
+#ifndef SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
+#define SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV (1UL << 5)
+#endif
+
+/* build/gen/stubs.S */
+extern const uint8_t stub_x86_64[], stub_x86_64_end[], stub_i386[], stub_i386_end[];
+
+enum { PAGE = 4096 };
+
+static uint64_t draw(uint64_t pages)
+{
+    uint64_t r = 0;
+
+    if (getrandom(&r, sizeof r, 0) != sizeof r)
+        r = (uint64_t)getpid();
+    return r % pages * PAGE;
+}
+
+/* The keep lies where nothing else wants to be: on x86_64 away from Go's arenas and the sanitizers' fixed shadows, on i386 between a
+ * fixed program with its heap and a position-independent one. */
+static void spawn_draw(struct sandbox *sandbox)
+{
+    sandbox->base[ABI_X86_64] = 0x400000000000 + draw(0x0fff00000000 / PAGE);
+    sandbox->base[ABI_I386] = 0x48000000 + draw(0x08000000 / PAGE);
+}
+
+static bool spawn_hides_vdso(const struct sandbox *sandbox, enum abi_arch arch)
+{
+    static const char *const calls[] = { "clock_gettime", "clock_gettime64", "gettimeofday", "time", "getcpu", "clock_getres", "clock_getres_time64" };
+
+    for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
+        const struct abi_call *row = abi_find(calls[i]);
+        int nr = row ? abi_number(arch, row) : -1;
+
+        if (nr >= 0 && sandbox->routes.entry[arch][nr].route != ROUTE_NATIVE)
+            return true;
+    }
+    return false;
+}
+
+static void spawn_configure(const struct process *process, struct stub_config *config)
+{
+    const struct sandbox *sandbox = process->sandbox;
+    const char *path = sandbox->program->path, *name = strrchr(path, '/');
+    bool wide = process->arch == ABI_X86_64;
+
+    config->base = sandbox->base[process->arch];
+    config->pie_base = wide ? 0x555555554000 + draw(1 << 28) : 0x56555000 + draw(1 << 8);
+    config->brk_gap = draw(wide ? 0x2000 : 0x800);
+    config->order_fd = process->mailbox.order_fd;
+    config->request_fd = process->mailbox.request_fd;
+    config->gate_fd = process->gate_fd;
+    config->sysinfo_gate = sandbox->options->gate != GATE_OFF;
+    config->hide_vdso = spawn_hides_vdso(sandbox, process->arch);
+    snprintf(config->comm, sizeof config->comm, "%s", name ? name + 1 : path);
+    snprintf(config->execfn, sizeof config->execfn, "%s", path);
+}
+
+/* Move the stub to its base: program headers and entry are all that knows an address. */
+static void spawn_relocate(uint8_t *image, uint64_t base)
+{
+    if (image[EI_CLASS] == ELFCLASS64) {
+        Elf64_Ehdr *header = (void *)image;
+        Elf64_Phdr *segment = (void *)(image + header->e_phoff);
+
+        header->e_entry += base;
+        for (int i = 0; i < header->e_phnum; i++)
+            if (segment[i].p_type == PT_LOAD)
+                segment[i].p_vaddr = segment[i].p_paddr = segment[i].p_vaddr + base;
+    } else {
+        Elf32_Ehdr *header = (void *)image;
+        Elf32_Phdr *segment = (void *)(image + header->e_phoff);
+
+        header->e_entry += (uint32_t)base;
+        for (int i = 0; i < header->e_phnum; i++)
+            if (segment[i].p_type == PT_LOAD)
+                segment[i].p_vaddr = segment[i].p_paddr = segment[i].p_vaddr + (uint32_t)base;
+    }
+}
+
+/* Where the loadable segment starts in the file: there lies struct stub_config. */
+static size_t spawn_config_offset(const uint8_t *image)
+{
+    if (image[EI_CLASS] == ELFCLASS64)
+        return ((const Elf64_Phdr *)(image + ((const Elf64_Ehdr *)image)->e_phoff))->p_offset;
+    return ((const Elf32_Phdr *)(image + ((const Elf32_Ehdr *)image)->e_phoff))->p_offset;
+}
+
+/* The stub for this process as a sealed memfd. Returns the descriptor or -errno. */
+static int spawn_image(const struct process *process)
+{
+    const uint8_t *stub = process->arch == ABI_X86_64 ? stub_x86_64 : stub_i386;
+    size_t size = (size_t)((process->arch == ABI_X86_64 ? stub_x86_64_end : stub_i386_end) - stub);
+    int fd = memfd_create("nurse-stub", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    uint8_t *image;
+
+    if (fd < 0)
+        return -errno;
+    image = ftruncate(fd, (off_t)size) ? MAP_FAILED : mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (image == MAP_FAILED) {
+        close(fd);
+        return -ENOMEM;
+    }
+    memcpy(image, stub, size);
+    spawn_configure(process, (void *)(image + spawn_config_offset(image)));
+    spawn_relocate(image, process->sandbox->base[process->arch]);
+    munmap(image, size);
+    fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
+    return fd;
+}
+
+/* The trampolines' memory: the helper writes, the sandbox can only execute. */
+static int spawn_trampolines(struct process *process)
+{
+    process->gate_fd = memfd_create("nurse-gate", MFD_ALLOW_SEALING);
+    if (process->gate_fd < 0 || ftruncate(process->gate_fd, GATE_SPAN))
+        return -errno;
+    process->trampolines = mmap(NULL, GATE_SPAN, PROT_READ | PROT_WRITE, MAP_SHARED, process->gate_fd, 0);
+    if (process->trampolines == MAP_FAILED) {
+        process->trampolines = NULL;
+        return -ENOMEM;
+    }
+    memset(process->trampolines, 0xcc, GATE_SPAN);
+    return fcntl(process->gate_fd, F_ADD_SEALS, 0x0010 /* F_SEAL_FUTURE_WRITE */ | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) ? -errno : 0;
+}
+
+/* What parent and child tell each other in the moment when neither can use descriptors or signals. */
+struct handshake {
+    int listener;       /* the child's: its number is also valid in the helper, the table is shared until exec; 0: not yet */
+    int error;          /* of the exec */
+};
+
+static _Noreturn void spawn_child(const struct sandbox *sandbox, const struct bpf *filter, int count, const sigset_t *mask,
+                                  struct handshake *handshake)
+{
+    struct sock_fprog program = { .len = (unsigned short)count, .filter = (struct sock_filter *)filter->code };
+    long listener;
+
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != sandbox->process.keystone.helper)
+        _exit(EXIT_NURSE);
+    sigprocmask(SIG_SETMASK, mask, NULL);
+    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    listener = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV, &program);
+    __atomic_store_n(&handshake->listener, listener < 0 ? -errno : (int)listener, __ATOMIC_RELEASE);
+    if (listener < 0)
+        syscall(SYS_exit_group, EXIT_NURSE);
+    syscall(SYS_execveat, sandbox->process.image_fd, "", sandbox->program->argv, environ, AT_EMPTY_PATH);
+    handshake->error = errno;
+    syscall(SYS_exit_group, EXIT_NURSE);
+    __builtin_unreachable();
+}
+
+/* Wait for the child's listener; it comes within microseconds, or the child is dead. */
+static int spawn_listener(struct sandbox *sandbox, struct handshake *handshake)
+{
+    while (!__atomic_load_n(&handshake->listener, __ATOMIC_ACQUIRE)) {
+        if (waitpid(sandbox->process.pid, NULL, WNOHANG | WNOWAIT) > 0)
+            return -ECHILD;
+        usleep(50);
+    }
+    return handshake->listener;
+}
+
+static int spawn_fork(struct sandbox *sandbox, const struct bpf *filter, int count)
+{
+    struct handshake *handshake = mmap(NULL, sizeof *handshake, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    struct process *process = &sandbox->process;
+    sigset_t ours, before;
+    long pid;
+
+    if (handshake == MAP_FAILED)
+        return -ENOMEM;
+    /* What a terminal sends to both is the program's business; what is sent to the helper alone is passed on. */
+    sigemptyset(&ours);
+    sigaddset(&ours, SIGINT);
+    sigaddset(&ours, SIGQUIT);
+    sigaddset(&ours, SIGTERM);
+    sigaddset(&ours, SIGHUP);
+    sigprocmask(SIG_BLOCK, &ours, &before);
+    pid = syscall(SYS_clone, CLONE_FILES | SIGCHLD, 0, 0, 0, 0);
+    if (pid == 0)
+        spawn_child(sandbox, filter, count, &before, handshake);
+    process->pid = (pid_t)pid;
+    sandbox->listener = pid < 0 ? -errno : spawn_listener(sandbox, handshake);
+    munmap(handshake, sizeof *handshake);
+    return sandbox->listener < 0 ? sandbox->listener : 0;
+}
+
+static int spawn_process(struct process *process)
+{
+    struct sandbox *sandbox = process->sandbox;
+    struct bpf *filter = mmap(NULL, sizeof *filter, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    int count = 0, error = filter == MAP_FAILED ? -ENOMEM : mailbox_create(&process->mailbox);
+
+    if (!error)
+        error = spawn_trampolines(process);
+    if (!error)
+        error = process->image_fd = spawn_image(process);
+    if (error >= 0)
+        error = count = filter_base(filter, &sandbox->routes, sandbox->base);
+    if (error >= 0)
+        error = spawn_fork(sandbox, filter, count);
+    if (filter != MAP_FAILED)
+        munmap(filter, sizeof *filter);
+    return error;
+}
+
+static void spawn_routes(struct process *process)
+{
+    struct order *order = process->mailbox.orders;
+
+    for (uint32_t nr = 0; nr < MAILBOX_ROUTES; nr++)
+        if (process->sandbox->routes.entry[process->arch][nr].route == ROUTE_MAILBOX)
+            order->routes[nr / 32] |= 1u << nr % 32;
+}
+
+int spawn_start(struct sandbox *sandbox)
+{
+    struct process *process = &sandbox->process;
+    int error;
+
+    *process = (struct process){
+        .sandbox = sandbox, .arch = sandbox->program->arch, .cwd = -1, .memory = -1, .image_fd = -1, .gate_fd = -1,
+        .mailbox = { .order_fd = -1, .request_fd = -1 }, .keystone = { .helper = getpid() },
+        .slot = { .process = process },
+    };
+    spawn_draw(sandbox);
+    route_compute(&sandbox->routes, sandbox->judge);
+    error = spawn_process(process);
+    if (error < 0) {
+        say("the sandbox can't be started: %s", strerror(-error));
+        return error;
+    }
+    spawn_routes(process);
+    return 0;
+}
+
+/* Leave a filter where the stub can install it from: in its order window. Returns its length or -errno. */
+static int spawn_leave(struct process *process, const struct bpf *filter, int count)
+{
+    struct order *order = process->mailbox.orders;
+
+    if (count > 0 && (size_t)count * sizeof *filter->code > sizeof order->bytes)
+        return -E2BIG;
+    if (count > 0)
+        memcpy(order->bytes, filter->code, (size_t)count * sizeof *filter->code);
+    return count;
+}
+
+static int spawn_filter(struct process *process, enum report report)
+{
+    struct sandbox *sandbox = process->sandbox;
+    struct bpf *filter = mmap(NULL, sizeof *filter, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    int count;
+
+    if (filter == MAP_FAILED)
+        return -ENOMEM;
+    if (report == REPORT_BOOTED)
+        count = filter_keystone(filter, &sandbox->routes, process->arch, sandbox->base[process->arch], &process->keystone);
+    else
+        count = filter_policy(filter, &sandbox->routes, process->arch);
+    count = spawn_leave(process, filter, count);
+    munmap(filter, sizeof *filter);
+    return count;
+}
+
+static int spawn_booted(struct process *process, uint64_t trampolines, pid_t trustee)
+{
+    uint64_t base = process->sandbox->base[process->arch];
+
+    process->trampolines_at = trampolines;
+    process->slot.trustee = trustee;
+    process->keystone.range[0].start = base;
+    process->keystone.range[0].end = base + KEEP_SPAN;
+    process->keystone.range[1].start = trampolines;
+    process->keystone.range[1].end = trampolines + GATE_SPAN;
+    mailbox_seal(&process->mailbox);
+    close(process->image_fd);
+    close(process->gate_fd);
+    process->image_fd = process->gate_fd = -1;
+    return spawn_filter(process, REPORT_BOOTED);
+}
+
+/* The loader gave up: say why, and let nothing of the process live. */
+static void spawn_failed(struct process *process, int error)
+{
+    const struct program *program = process->sandbox->program;
+
+    if (process->phase == PHASE_BOOT)
+        say("%s: the sandbox can't be set up: %s", program->path, strerror(error));
+    else if (error == ENOEXEC)
+        say("%s: not an executable this kernel can run", program->binary);
+    else if (error == ENOENT)
+        say("%s: its interpreter does not exist", program->binary);
+    else
+        say("%s: can't be loaded: %s", program->binary, strerror(error));
+    process->sandbox->said = process->phase == PHASE_BOOT ? EXIT_NURSE : EXIT_CANNOT_RUN;
+    kill(process->pid, SIGKILL);
+}
+
+void spawn_report(struct process *process, uint64_t id, pid_t tid, const uint64_t args[6])
+{
+    struct sandbox *sandbox = process->sandbox;
+
+    if ((tid == process->slot.trustee && args[0] == REPORT_RING) || process->phase == PHASE_RUN) {
+        notify_value(sandbox, id, tid == process->slot.trustee ? 0 : -ENOSYS);
+        return;
+    }
+    switch ((enum report)args[0]) {
+    case REPORT_BOOTED:
+        notify_value(sandbox, id, process->phase == PHASE_BOOT ? spawn_booted(process, args[1], (pid_t)args[2]) : -ENOSYS);
+        break;
+    case REPORT_LOCKED:
+        process->phase = PHASE_LOAD;
+        notify_value(sandbox, id, 0);
+        break;
+    case REPORT_LOADED:
+        notify_value(sandbox, id, spawn_filter(process, REPORT_LOADED));
+        break;
+    case REPORT_START:
+        process->phase = PHASE_RUN;
+        notify_value(sandbox, id, 0);
+        sandbox->judge->event(sandbox->judge->self, "start", process->pid, 0);
+        break;
+    case REPORT_FAILED:
+        spawn_failed(process, (int)args[1]);
+        break;
+    default:
+        notify_value(sandbox, id, -ENOSYS);
+        break;
+    }
+}
+
+/* The loader opens two files: the program, which was examined before anything started, and the interpreter it names, which must be one that
+ * the kernel would run. Returns a descriptor or -errno. */
+static int spawn_open(struct process *process, uint64_t addr)
+{
+    char path[PATH_MAX];
+    struct stat st;
+    struct statvfs fs;
+    ssize_t length;
+    int fd;
+
+    if (!process->opened) {
+        process->opened = true;
+        fd = dup(process->sandbox->program->fd);
+        return fd < 0 ? -errno : fd;
+    }
+    length = memory_string(process->pid, addr, path, sizeof path);
+    if (length < 0)
+        return (int)length;
+    fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    if (fd < 0)
+        return -errno;
+    if (fstat(fd, &st) || !S_ISREG(st.st_mode) || fstatvfs(fd, &fs) || (fs.f_flag & ST_NOEXEC) || access(path, X_OK)) {
+        close(fd);
+        return -EACCES;
+    }
+    return fd;
+}
+
+void spawn_load_call(struct process *process, uint64_t id, enum abi_arch arch, uint64_t nr, const uint64_t args[6])
+{
+    static const char *const allowed[] = { "mmap", "mmap2", "mprotect", "munmap", "close", "read", "pread64", "statx", "faccessat2", "prctl",
+                                           "seccomp", "exit_group" };
+    const struct abi_call *row = route_entry(&process->sandbox->routes, arch, nr)->row;
+    int fd;
+
+    if (row && strcmp(row->name, "openat") == 0) {
+        fd = spawn_open(process, args[1]);
+        if (fd < 0)
+            notify_value(process->sandbox, id, fd);
+        else
+            notify_descriptor(process->sandbox, id, fd, true);
+        return;
+    }
+    for (size_t i = 0; row && i < sizeof allowed / sizeof *allowed; i++)
+        if (strcmp(row->name, allowed[i]) == 0) {
+            notify_continue(process->sandbox, id);
+            return;
+        }
+    notify_value(process->sandbox, id, -EPERM);
+}
+
+void spawn_release(struct process *process)
+{
+    mailbox_destroy(&process->mailbox);
+    if (process->trampolines)
+        munmap(process->trampolines, GATE_SPAN);
+    process->trampolines = NULL;
+    if (process->memory >= 0)
+        close(process->memory);
+    if (process->cwd >= 0)
+        close(process->cwd);
+    if (process->image_fd >= 0)
+        close(process->image_fd);
+    if (process->gate_fd >= 0)
+        close(process->gate_fd);
+    process->memory = process->cwd = process->image_fd = process->gate_fd = -1;
+}

@@ -1,0 +1,160 @@
+/*
+ * mailbox: see mailbox.h. x86 keeps stores in order and loads in order; the two places that need more (a store before a later load) say so.
+ */
+#include "core/mailbox/mailbox.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <stdatomic.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#ifndef F_SEAL_FUTURE_WRITE
+#define F_SEAL_FUTURE_WRITE 0x0010
+#endif
+
+#define ORDER_BYTES_ALL (MAILBOX_SLOTS * sizeof(struct order))
+#define REQUEST_BYTES_ALL (MAILBOX_SLOTS * sizeof(struct request))
+
+/* A memfd of `size` bytes, mapped for writing. Returns the descriptor or -errno. */
+static int mailbox_memory(const char *name, size_t size, void **map)
+{
+    int fd = memfd_create(name, MFD_ALLOW_SEALING);
+
+    if (fd < 0)
+        return -errno;
+    if (ftruncate(fd, (off_t)size) == 0) {
+        *map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+        if (*map != MAP_FAILED)
+            return fd;
+        *map = NULL;
+    }
+    close(fd);
+    return -ENOMEM;
+}
+
+int mailbox_create(struct mailbox *mailbox)
+{
+    void *orders = NULL, *requests = NULL;
+
+    mailbox->order_fd = mailbox_memory("nurse-order", ORDER_BYTES_ALL, &orders);
+    mailbox->request_fd = mailbox_memory("nurse-request", REQUEST_BYTES_ALL, &requests);
+    mailbox->orders = orders;
+    mailbox->requests = requests;
+    if (mailbox->order_fd < 0 || mailbox->request_fd < 0)
+        return -ENOMEM;
+    /* From here on nobody gets a writable view, by any descriptor: ours above is the last. */
+    if (fcntl(mailbox->order_fd, F_ADD_SEALS, F_SEAL_FUTURE_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0)
+        return -errno;
+    if (fcntl(mailbox->request_fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0)
+        return -errno;
+    return 0;
+}
+
+void mailbox_seal(struct mailbox *mailbox)
+{
+    if (mailbox->order_fd >= 0)
+        close(mailbox->order_fd);
+    if (mailbox->request_fd >= 0)
+        close(mailbox->request_fd);
+    mailbox->order_fd = mailbox->request_fd = -1;
+}
+
+void mailbox_destroy(struct mailbox *mailbox)
+{
+    mailbox_seal(mailbox);
+    if (mailbox->orders)
+        munmap(mailbox->orders, ORDER_BYTES_ALL);
+    if (mailbox->requests)
+        munmap(mailbox->requests, REQUEST_BYTES_ALL);
+    mailbox->orders = NULL;
+    mailbox->requests = NULL;
+}
+
+static void store32(uint32_t *place, uint32_t value)
+{
+    __atomic_store_n(place, value, __ATOMIC_RELEASE);
+}
+
+static uint32_t load32(const uint32_t *place)
+{
+    return __atomic_load_n(place, __ATOMIC_ACQUIRE);
+}
+
+static void futex_wake(uint32_t *word)
+{
+    syscall(SYS_futex, word, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+}
+
+void mailbox_awake(struct mailbox *mailbox, bool awake, uint32_t spins)
+{
+    mailbox->orders[0].spins = spins;
+    store32(&mailbox->orders[0].awake, awake);
+    atomic_thread_fence(memory_order_seq_cst);    /* before the caller looks at requests once more */
+}
+
+void mailbox_ring(struct mailbox *mailbox, bool ring)
+{
+    store32(&mailbox->orders[0].ring, ring);
+    atomic_thread_fence(memory_order_seq_cst);    /* before the caller looks at result cells once more */
+}
+
+bool mailbox_take(struct mailbox *mailbox, int i, struct mailbox_posted *posted)
+{
+    struct request *request = &mailbox->requests[i];
+    volatile const struct request *claim = request;    /* each field is fetched exactly once */
+    uint32_t expected = REQUEST_POSTED;
+
+    if (load32(&request->state) != REQUEST_POSTED)
+        return false;
+    if (!__atomic_compare_exchange_n(&request->state, &expected, REQUEST_TAKEN, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+        return false;
+    posted->nr = claim->nr;
+    for (int k = 0; k < 6; k++)
+        posted->arg[k] = claim->arg[k];
+    posted->ip = claim->ip;
+    return true;
+}
+
+void mailbox_answer(struct mailbox *mailbox, int i, enum answer_kind kind, int64_t value)
+{
+    struct order *order = &mailbox->orders[i];
+
+    store32(&mailbox->requests[i].state, REQUEST_NONE);
+    order->answer_kind = kind;
+    order->answer_value = value;
+    __atomic_store_n(&order->answer_seq, order->answer_seq + 1, __ATOMIC_SEQ_CST);
+    if (load32(&mailbox->requests[i].waiting))
+        futex_wake(&order->answer_seq);
+}
+
+uint32_t mailbox_post(struct mailbox *mailbox, int i, const struct mailbox_order *order)
+{
+    struct order *window = &mailbox->orders[i];
+
+    window->command = order->command;
+    window->wake = order->may_sleep;
+    window->nr = order->nr;
+    for (int k = 0; k < 6; k++)
+        window->arg[k] = order->arg[k];
+    store32(&window->seq, window->seq + 1);
+    return window->seq;
+}
+
+void mailbox_wake(struct mailbox *mailbox, int i)
+{
+    futex_wake(&mailbox->orders[i].seq);
+}
+
+bool mailbox_hint(const struct mailbox *mailbox, int i, uint32_t seq)
+{
+    return load32(&mailbox->requests[i].done) == seq;
+}
+
+int64_t mailbox_result(const struct mailbox *mailbox, int i)
+{
+    return __atomic_load_n(&mailbox->requests[i].result, __ATOMIC_RELAXED);
+}

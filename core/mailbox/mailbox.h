@@ -1,0 +1,62 @@
+/*
+ * mailbox: the helper's side of the windows of one process.
+ *
+ * Runs in the helper. A request window is read once per field, its contents are a program's claim and no more; what the trustee has done
+ * is asked of the kernel (mailbox_evidence). Test: t/10-unit-mailbox.t, t/50-attack-mailbox.t.
+ */
+#ifndef NURSE_MAILBOX_H
+#define NURSE_MAILBOX_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "core/abi/abi.h"
+#include "core/mailbox/layout.h"
+
+struct mailbox {
+    int order_fd, request_fd;       /* for the stub; mailbox_seal() closes them */
+    struct order *orders;           /* MAILBOX_SLOTS of each, mapped for writing */
+    struct request *requests;
+};
+
+/* A request as it was copied out, once. */
+struct mailbox_posted {
+    uint64_t nr, arg[6], ip;
+};
+
+/* An order for a trustee. */
+struct mailbox_order {
+    enum order_command command;
+    bool may_sleep;                 /* it wakes the gate's futex when it is done */
+    uint64_t nr, arg[6];
+};
+
+/* Make the windows' memory; the sandbox can never map the order windows writable. Returns 0 or -errno. */
+int mailbox_create(struct mailbox *mailbox);
+/* Close the descriptors, when the stub has its own. */
+void mailbox_seal(struct mailbox *mailbox);
+void mailbox_destroy(struct mailbox *mailbox);
+
+/* Tell gates whether it pays to post, and how long to look for an answer. */
+void mailbox_awake(struct mailbox *mailbox, bool awake, uint32_t spins);
+/* Ask trustees to ring (or not) when they finish. */
+void mailbox_ring(struct mailbox *mailbox, bool ring);
+
+/* True when a request was waiting in slot i and is now taken and copied. */
+bool mailbox_take(struct mailbox *mailbox, int i, struct mailbox_posted *posted);
+/* Answer the request that was taken last. */
+void mailbox_answer(struct mailbox *mailbox, int i, enum answer_kind kind, int64_t value);
+
+/* Give an order; the one before must be over (mailbox_evidence). Returns its seq. */
+uint32_t mailbox_post(struct mailbox *mailbox, int i, const struct mailbox_order *order);
+/* Wake a trustee that sleeps: needed when no gate waits that would do it. */
+void mailbox_wake(struct mailbox *mailbox, int i);
+/* A hint that order seq is done: what the result cell says, which the program can write. */
+bool mailbox_hint(const struct mailbox *mailbox, int i, uint32_t seq);
+int64_t mailbox_result(const struct mailbox *mailbox, int i);
+
+/* What the kernel says: true when trustee `tid` has finished order seq; *bits gets what fits of its result: 48 bits on x86_64, sign-extended, 16
+ * on i386. The trustee left both in its robust list register, which no other thread can write. False also when the thread is gone. */
+bool mailbox_evidence(enum abi_arch arch, pid_t tid, uint32_t seq, int64_t *bits);
+
+#endif

@@ -1,0 +1,235 @@
+/*
+ * decide: a policy as the helper's judge: the five questions of judge.h, answered by the layers' handlers.
+ *
+ * Runs in the helper, on the hot path: no allocation here, one protected call for each handler that is asked. An error in a
+ * handler is a denial (or the end, --on-error=kill), said once with file:line. unit-policy.c: handlers, limits_*, after.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "core/base/say.h"
+#include "core/policy/inside.h"
+
+static void decide_fault(struct policy *p, const char *where, const char *message, struct verdict *out)
+{
+    bool kill = p->options.on_error == POLICY_ERROR_KILL;
+
+    state_report(p, "%s; %s", message, kill ? "killed" : "denied");
+    *out = (struct verdict){ .kind = kill ? VERDICT_KILL : VERDICT_DENY, .error = EPERM, .rule = where };
+}
+
+/* [-1, +0] the verdict of the value on top; false: the handler said nothing. */
+static bool decide_read_verdict(struct policy *p, const struct rule *rule, struct verdict *out)
+{
+    char message[PLACE_MAX + 64];
+
+    out->rule = rule->where;
+    int said = object_verdict(p->L, -1, out);
+    if (said < 0) {
+        snprintf(message, sizeof message, "%s: the handler returned a %s, not a verdict", rule->where, luaL_typename(p->L, -1));
+        decide_fault(p, rule->where, message, out);
+    }
+    lua_settop(p->L, SLOTS);
+    return said != 0;
+}
+
+/* Ask one handler; false: it said nothing. */
+static bool decide_ask(struct policy *p, const struct rule *rule, struct verdict *out)
+{
+    const char *message;
+
+    lua_rawgeti(p->L, LUA_REGISTRYINDEX, rule->handler);
+    lua_pushvalue(p->L, SLOT_CALL);
+    if (state_call(p, 1, 1, rule->where, &message) == 0)
+        return decide_read_verdict(p, rule, out);
+    decide_fault(p, rule->where, message, out);
+    return true;
+}
+
+static struct verdict decide_ask_stage(struct policy *p, const struct plan *plan, const struct stage *stage)
+{
+    struct verdict verdict = { 0 };
+
+    for (size_t i = stage->first; i < stage->first + stage->count; i++)
+        if (decide_ask(p, plan->handlers[i], &verdict))
+            return verdict;
+    return stage->otherwise;
+}
+
+static void decide_begin(struct policy *p, struct call *call)
+{
+    p->call = call;
+    p->call_names = p->names[layers_slot(p, call_row(call))];
+    p->generation++;
+}
+
+static void decide_end(struct policy *p)
+{
+    p->call = NULL;
+}
+
+static void decide_call(void *self, struct call *call, struct verdict *out)
+{
+    struct policy *p = self;
+    const struct plan *plan = layers_plan(p, call_row(call));
+
+    if (!plan) {
+        *out = (struct verdict){ .kind = VERDICT_DENY, .error = ENOSYS };
+        return;
+    }
+    *out = plan->floor;
+    decide_begin(p, call);
+    for (size_t i = 0; i < plan->stage_count; i++) {
+        struct verdict verdict = decide_ask_stage(p, plan, &plan->stages[i]);
+        layers_join(out, &verdict);
+    }
+    decide_end(p);
+    layers_final(out);
+}
+
+static bool decide_constant(void *self, enum abi_arch arch, const struct abi_call *row, struct verdict *out)
+{
+    const struct plan *plan = layers_plan(self, row);
+
+    (void)arch;
+    *out = (struct verdict){ .kind = VERDICT_DENY, .error = ENOSYS };
+    if (!plan)
+        return true;
+    *out = plan->floor;
+    layers_final(out);
+    return plan->constant;
+}
+
+static bool decide_watches(void *self, const struct abi_call *row)
+{
+    const struct plan *plan = layers_plan(self, row);
+
+    return plan && plan->after_count > 0;
+}
+
+static void decide_after_fault(struct policy *p, const char *message)
+{
+    state_report(p, "%s; denied", message);
+    p->result = -EPERM;
+}
+
+/* [-1, +0] what an after handler returned: an integer, an errno's name, or nothing. */
+static void decide_read_result(struct policy *p, const struct rule *rule)
+{
+    lua_State *L = p->L;
+    char message[PLACE_MAX + 96];
+    int is_integer = 0, error;
+
+    lua_Integer value = lua_type(L, -1) == LUA_TNUMBER ? lua_tointegerx(L, -1, &is_integer) : 0;
+    if (is_integer) {
+        p->result = value;
+    } else if (lua_type(L, -1) == LUA_TSTRING && (error = abi_errno(lua_tostring(L, -1))) > 0) {
+        p->result = -error;
+    } else if (!lua_isnil(L, -1)) {
+        snprintf(message, sizeof message, "%s: the after handler returned a %s, not an integer or an errno's name", rule->where,
+                 luaL_typename(L, -1));
+        decide_after_fault(p, message);
+    }
+    lua_settop(L, SLOTS);
+}
+
+/* Calls handler(call, result, errno); runs protected, for a string is made here. */
+static int decide_run_after(lua_State *L)
+{
+    int64_t result = policy_of(L)->result;
+
+    lua_pushinteger(L, result);
+    lua_pushstring(L, result < 0 && result > -4096 ? abi_errno_name((int)-result) : NULL);
+    lua_call(L, 3, 1);
+    return 1;
+}
+
+static void decide_ask_after(struct policy *p, const struct rule *rule)
+{
+    lua_State *L = p->L;
+    const char *message;
+
+    lua_pushcfunction(L, decide_run_after);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, rule->handler);
+    lua_pushvalue(L, SLOT_CALL);
+    if (state_call(p, 2, 1, rule->where, &message) == 0)
+        decide_read_result(p, rule);
+    else
+        decide_after_fault(p, message);
+}
+
+static bool decide_after(void *self, struct call *call, int64_t *result)
+{
+    struct policy *p = self;
+    const struct plan *plan = layers_plan(p, call_row(call));
+
+    if (!plan)
+        return false;
+    decide_begin(p, call);
+    p->has_result = true;
+    p->result = *result;
+    for (size_t i = 0; i < plan->after_count; i++)
+        decide_ask_after(p, plan->afters[i]);
+    p->has_result = false;
+    decide_end(p);
+    bool replaced = p->result != *result;
+    *result = p->result;
+    return replaced;
+}
+
+struct happening { const char *name; pid_t pid; int status; };
+
+/* Calls handler{name=, pid=, status=}; runs protected. */
+static int decide_run_event(lua_State *L)
+{
+    const struct happening *event = lua_touserdata(L, 2);
+
+    lua_settop(L, 1);
+    lua_createtable(L, 0, 3);
+    lua_pushstring(L, event->name);
+    lua_setfield(L, -2, "name");
+    lua_pushinteger(L, event->pid);
+    lua_setfield(L, -2, "pid");
+    lua_pushinteger(L, event->status);
+    lua_setfield(L, -2, "status");
+    lua_call(L, 1, 0);
+    return 0;
+}
+
+static void decide_event(void *self, const char *name, pid_t pid, int status)
+{
+    struct policy *p = self;
+    struct happening event = { name, pid, status };
+    const char *message;
+
+    for (size_t i = 0; i < p->event_count; i++) {
+        if (strcmp(p->events[i].name, name) != 0)
+            continue;
+        lua_pushcfunction(p->L, decide_run_event);
+        lua_rawgeti(p->L, LUA_REGISTRYINDEX, p->events[i].handler);
+        lua_pushlightuserdata(p->L, &event);
+        if (state_call(p, 2, 0, p->events[i].where, &message) != 0)
+            state_report(p, "%s", message);
+    }
+}
+
+struct judge policy_judge(struct policy *p)
+{
+    bool speaks = false;
+
+    for (size_t i = 0; i < p->layer_count; i++)
+        speaks |= layers_speaks(p->layers[i]);
+    if (!speaks && !p->plans)
+        say_notice("the policy has no rule, so every call is denied");
+    if (layers_compile(p) != 0)
+        die(EXIT_NURSE, "out of memory");
+    return (struct judge){
+        .self = p,
+        .constant = decide_constant,
+        .watches = decide_watches,
+        .decide = decide_call,
+        .after = decide_after,
+        .event = decide_event,
+    };
+}
+

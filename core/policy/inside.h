@@ -1,0 +1,176 @@
+/*
+ * inside: what the files of the policy room share; nobody else includes it.
+ *
+ * One Lua state, one thread. Every entry from C goes through state_call(), which is protected and limited.
+ */
+#ifndef NURSE_POLICY_INSIDE_H
+#define NURSE_POLICY_INSIDE_H
+
+#include <limits.h>
+#include <time.h>
+
+#include <lua5.4/lua.h>
+#include <lua5.4/lauxlib.h>
+
+#include "core/policy/policy.h"
+
+enum {
+    ROWS_MAX = 1024,          /* rows of the calls table that a rule can name */
+    PLACE_MAX = PATH_MAX + 16,
+};
+
+/* One statement that names calls. */
+struct rule {
+    const char *where;                       /* "policy.lua:12", interned */
+    int handler;                             /* registry reference; LUA_NOREF: a constant */
+    struct verdict verdict;                  /* of a constant */
+    unsigned char rows[ROWS_MAX / CHAR_BIT]; /* bit i: names abi_row(i) */
+};
+
+struct rules { struct rule **list; size_t count; };
+
+/* One script, or one module that a script requires. */
+struct layer {
+    struct policy *policy;
+    struct layer *script;          /* the script that required this module; itself for a script */
+    const char *path;              /* as shown to users, interned */
+    int env;                       /* registry reference of its globals */
+    int loaded;                    /* ...of a script's loaded modules */
+    struct rules rules;
+    bool has_default;
+    struct verdict otherwise;      /* default, its rule says where it stands */
+};
+
+struct event_rule { const char *name, *where; int handler; };
+
+/* What the layers say about one row: asked from the first stage to the last. */
+struct stage { size_t first, count; struct verdict otherwise; };    /* handlers first..first+count-1 */
+struct plan {
+    bool constant;
+    struct verdict floor;          /* of all layers without a handler for this row */
+    struct stage *stages;          /* layers with one */
+    size_t stage_count;
+    const struct rule **handlers;
+    const char **where;            /* of the handlers */
+    size_t handler_count;
+    const struct rule **afters;
+    size_t after_count;
+};
+
+struct report { struct report *next; unsigned long count; char text[]; };
+
+struct policy {
+    lua_State *L;
+    struct policy_options options;
+    struct layer **layers;
+    size_t layer_count;
+    struct rules afters;
+    struct event_rule *events;
+    size_t event_count;
+    struct plan *plans;            /* one for each row; NULL until compiled */
+    size_t row_count;
+    const struct abi_call *first_row;
+    const struct abi_call **others;    /* rows that stand for another one on one architecture, and that one's number */
+    size_t *other_rows;
+    size_t other_count;
+    short (*names)[6];             /* of each row, then of the others: the numbers of its arguments' names (object.c) */
+    char **strings;                /* interned: live as long as the policy */
+    size_t string_count;
+    struct report *reports;
+
+    /* limits of the running entry */
+    size_t used;                   /* bytes */
+    uint64_t ticks, tick_limit;
+    unsigned wall;
+    struct timespec started;       /* at the first tick */
+    bool expired;
+    const char *expired_how;
+    char expired_where[PLACE_MAX], memory_where[PLACE_MAX];
+
+    /* the call under decision */
+    struct call *call;             /* NULL: none */
+    const short *call_names;       /* of its row */
+    uint64_t generation;           /* tells values of an earlier call */
+    bool has_result;               /* in after() */
+    int64_t result;
+
+    bool loading;
+    int include_depth;
+    int format, args, memory;      /* registry references: string.format, the call's proxies */
+};
+
+/* The state's fixed stack slots. */
+enum { SLOT_TRACE = 1, SLOT_CALL = 2, SLOTS = SLOT_CALL };
+
+static inline struct policy *policy_of(lua_State *L)
+{
+    return *(struct policy **)lua_getextraspace(L);
+}
+
+/* state.c */
+int state_open(struct policy *policy);
+void state_close(struct policy *policy);
+/* Protected call of the function below `nargs` arguments. Returns 0; or -1 with *message, valid until the next entry. Leaves results (or nothing). */
+int state_call(struct policy *policy, int nargs, int nresults, const char *where, const char **message);
+/* file:line of the policy statement that runs now, "" when none. */
+void state_where(lua_State *L, char *buf, size_t size);
+const char *state_intern(struct policy *policy, const char *text);
+/* Say it once; count it afterwards. */
+void state_report(struct policy *policy, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* Make room for one more element of a list; raises a Lua error when there is no memory. */
+void *state_grow(lua_State *L, void *list, size_t count, size_t size);
+
+/* sandbox.c: [-0, +0] fills the state with what policies may use */
+void sandbox_open(lua_State *L);
+/* [-0, +1] a new global environment */
+void sandbox_env(lua_State *L);
+/* strings.c: [-0, +0] adds the path methods to the table on top */
+void strings_open(lua_State *L);
+
+/* statements.c: [-0, +0] adds the statements to the table on top */
+void statements_open(lua_State *L, struct layer *layer);
+/* An errno as a name or a number at a stack index; `fallback` when it is none; raises an error. */
+int statements_errno(lua_State *L, int index, int fallback);
+int statements_signal(lua_State *L, int index);
+
+/* scripts.c */
+struct layer *scripts_layer(lua_State *L, const char *path, struct layer *script);
+int scripts_include(lua_State *L);    /* Lua functions; first upvalue: the layer */
+int scripts_require(lua_State *L);
+int scripts_load(lua_State *L);
+
+/* layers.c */
+int layers_compile(struct policy *policy);
+void layers_free(struct policy *policy);
+/* Index of a row into policy->names; past the end when it is unknown. */
+size_t layers_slot(const struct policy *policy, const struct abi_call *row);
+struct plan *layers_plan(const struct policy *policy, const struct abi_call *row);
+bool layers_speaks(const struct layer *layer);
+/* The stricter of two verdicts; and what is done where nobody is there to be asked. */
+void layers_join(struct verdict *into, const struct verdict *verdict);
+void layers_final(struct verdict *verdict);
+
+/* object.c: [-0, +1] pushes the call object */
+void object_open(lua_State *L);
+/* A verdict that a handler returned, at a stack index: 1 verdict, 0 nothing said, -1 rubbish. */
+int object_verdict(lua_State *L, int index, struct verdict *out);
+/* The call under decision, or a Lua error. */
+struct call *object_call(lua_State *L);
+
+/* values.c */
+void values_open(lua_State *L);
+void values_push_set(lua_State *L, const struct abi_flag *set, uint64_t value, bool octal);
+uint64_t values_check_set(lua_State *L, int index, const struct abi_flag *set);
+void values_push_fd(lua_State *L, int fd);
+int values_check_fd(lua_State *L, int index);
+struct text_addr;
+void values_push_addr(lua_State *L, const void *bytes, size_t len);
+void values_check_addr(lua_State *L, int index, const struct text_addr *old, struct text_addr *out);
+extern const struct abi_flag values_mode[];
+
+/* memory.c: [-0, +1] */
+void memory_open(lua_State *L);
+void memory_push_strings(lua_State *L, struct call *call, uint64_t addr);
+int memory_push(lua_State *L, struct call *call, uint64_t addr, size_t count);
+
+#endif

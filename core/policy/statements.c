@@ -1,0 +1,389 @@
+/*
+ * statements: the words of a policy script: default, allow, deny, kill, on, after, event, log, param.
+ *
+ * Runs in the helper, while scripts are loaded (log and param at any time). Each is a closure over the layer of its
+ * script. A mistake is a Lua error, which the caller of the script shows with file:line. unit-policy.c: statements, mistakes.
+ */
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/say.h"
+#include "core/policy/inside.h"
+
+/* A word of a names string: two ends in it. */
+struct word { const char *text; size_t len; };
+
+static bool statements_word(const char **at, struct word *word)
+{
+    *at += strspn(*at, " \t\n\r,");
+    word->text = *at;
+    word->len = strcspn(*at, " \t\n\r,");
+    *at += word->len;
+    return word->len > 0;
+}
+
+static struct layer *statements_layer(lua_State *L)
+{
+    return lua_touserdata(L, lua_upvalueindex(1));
+}
+
+/* The layer, while it still may get rules. */
+static struct layer *statements_open_layer(lua_State *L, const char *statement)
+{
+    struct layer *layer = statements_layer(L);
+
+    if (!layer->policy->loading)
+        luaL_error(L, "%s: rules are made while the policy is loaded, not while the program runs", statement);
+    return layer;
+}
+
+static void statements_set_row(struct rule *rule, size_t row)
+{
+    rule->rows[row / CHAR_BIT] |= (unsigned char)(1u << row % CHAR_BIT);
+}
+
+static bool statements_is_group(struct word word, const char *name)
+{
+    return word.len == strlen(name) && memcmp(word.text, name, word.len) == 0;
+}
+
+/*
+ * Rows of a group, or of all calls. Kernel work outside the route table (ABI_UNSAFE) is only granted by its own name or by
+ * @unsafe: a group that happens to hold such a call may deny it, but not allow it.
+ */
+static void statements_name_group(lua_State *L, struct rule *rule, struct word word, bool grants)
+{
+    char name[64];
+    uint32_t members = 0;
+
+    snprintf(name, sizeof name, "%.*s", (int)word.len - 1, word.text + 1);
+    if (!statements_is_group(word, "@all")) {
+        int group = abi_group(name);
+        if (group < 0)
+            luaL_error(L, "unknown group '@%s'", name);
+        members = 1u << group;
+        grants = grants && strcmp(name, "unsafe") != 0;
+    }
+    const struct abi_call *row;
+    for (size_t i = 0; (row = abi_row(i)); i++)
+        if ((members == 0 || row->groups & members) && !(grants && row->where == ABI_UNSAFE))
+            statements_set_row(rule, i);
+}
+
+static void statements_name(lua_State *L, struct rule *rule, struct word word, bool grants)
+{
+    char name[64];
+
+    snprintf(name, sizeof name, "%.*s", (int)word.len, word.text);
+    if (name[0] == '@') {
+        statements_name_group(L, rule, word, grants);
+        return;
+    }
+    if (word.len >= sizeof name || !abi_find(name))
+        luaL_error(L, abi_group(name) < 0 ? "unknown system call '%s'" : "unknown system call '%s' (a group is written '@%s')", name, name);
+    statements_set_row(rule, (size_t)(abi_find(name) - abi_row(0)));
+}
+
+static void statements_name_string(lua_State *L, struct rule *rule, int index, bool grants)
+{
+    const char *at = luaL_checkstring(L, index);
+    struct word word;
+
+    while (statements_word(&at, &word))
+        statements_name(L, rule, word, grants);
+}
+
+/* The names at stack index 1, a string or a list, into rule->rows. */
+static void statements_names(lua_State *L, struct rule *rule, bool grants)
+{
+    static const unsigned char none[sizeof rule->rows];
+
+    memset(rule, 0, sizeof *rule);
+    rule->handler = LUA_NOREF;
+    if (lua_istable(L, 1)) {
+        for (lua_Integer i = 1; lua_rawgeti(L, 1, i) != LUA_TNIL; i++) {
+            statements_name_string(L, rule, -1, grants);
+            lua_pop(L, 1);
+        }
+        lua_pop(L, 1);
+    } else {
+        statements_name_string(L, rule, 1, grants);
+    }
+    if (memcmp(rule->rows, none, sizeof none) == 0)
+        luaL_argerror(L, 1, "no system call is named");
+}
+
+static const char *statements_where(lua_State *L)
+{
+    char place[PLACE_MAX];
+
+    state_where(L, place, sizeof place);
+    return state_intern(policy_of(L), place);
+}
+
+static void statements_add(lua_State *L, struct rules *rules, const struct rule *rule)
+{
+    rules->list = state_grow(L, rules->list, rules->count, sizeof *rules->list);
+    struct rule *copy = malloc(sizeof *copy);
+    if (!copy)
+        luaL_error(L, "out of memory");
+    *copy = *rule;
+    rules->list[rules->count++] = copy;
+}
+
+/* A constant: the names at 1, and the verdict. */
+static int statements_constant(lua_State *L, const char *statement, struct verdict verdict)
+{
+    struct layer *layer = statements_open_layer(L, statement);
+    struct rule rule;
+
+    statements_names(L, &rule, verdict.kind < VERDICT_DENY);
+    rule.where = statements_where(L);
+    rule.verdict = verdict;
+    rule.verdict.rule = rule.where;
+    statements_add(L, &layer->rules, &rule);
+    return 0;
+}
+
+int statements_errno(lua_State *L, int index, int fallback)
+{
+    if (lua_isnoneornil(L, index))
+        return fallback;
+    if (lua_type(L, index) == LUA_TNUMBER) {
+        lua_Integer error = luaL_checkinteger(L, index);
+        luaL_argcheck(L, error > 0 && error < 4096, index, "an errno is between 1 and 4095");
+        return (int)error;
+    }
+    const char *name = luaL_checkstring(L, index);
+    int error = abi_errno(name);
+    return error ? error : luaL_error(L, "unknown errno '%s'", name);
+}
+
+int statements_signal(lua_State *L, int index)
+{
+    if (lua_isnoneornil(L, index))
+        return 0;
+    if (lua_type(L, index) == LUA_TNUMBER) {
+        lua_Integer signal = luaL_checkinteger(L, index);
+        luaL_argcheck(L, signal > 0 && signal <= 64, index, "a signal is between 1 and 64");
+        return (int)signal;
+    }
+    const char *name = luaL_checkstring(L, index);
+    int signal = abi_signal(name);
+    return signal ? signal : luaL_error(L, "unknown signal '%s'", name);
+}
+
+static int statement_allow(lua_State *L)
+{
+    return statements_constant(L, "allow", (struct verdict){ .kind = VERDICT_ALLOW });
+}
+
+static int statement_deny(lua_State *L)
+{
+    return statements_constant(L, "deny", (struct verdict){ .kind = VERDICT_DENY, .error = statements_errno(L, 2, EPERM) });
+}
+
+static int statement_kill(lua_State *L)
+{
+    return statements_constant(L, "kill", (struct verdict){ .kind = VERDICT_KILL, .signal = statements_signal(L, 2) });
+}
+
+static int statements_handler(lua_State *L, struct rules *rules, bool grants)
+{
+    struct rule rule;
+
+    luaL_checktype(L, 2, LUA_TFUNCTION);
+    statements_names(L, &rule, grants);
+    rule.where = statements_where(L);
+    lua_settop(L, 2);
+    rule.handler = luaL_ref(L, LUA_REGISTRYINDEX);
+    statements_add(L, rules, &rule);
+    return 0;
+}
+
+static int statement_on(lua_State *L)
+{
+    return statements_handler(L, &statements_open_layer(L, "on")->rules, true);
+}
+
+static int statement_after(lua_State *L)
+{
+    return statements_handler(L, &statements_open_layer(L, "after")->policy->afters, false);
+}
+
+static const char *const event_names[] = { "start", "fork", "exec", "exit", "signal", "error", NULL };
+
+static int statement_event(lua_State *L)
+{
+    struct policy *p = statements_open_layer(L, "event")->policy;
+    const char *name = event_names[luaL_checkoption(L, 1, NULL, event_names)];
+
+    luaL_checktype(L, 2, LUA_TFUNCTION);
+    const char *where = statements_where(L);
+    p->events = state_grow(L, p->events, p->event_count, sizeof *p->events);
+    lua_settop(L, 2);
+    int handler = luaL_ref(L, LUA_REGISTRYINDEX);
+    p->events[p->event_count++] = (struct event_rule){ .name = name, .where = where, .handler = handler };
+    return 0;
+}
+
+static struct verdict default_allow(lua_State *L, const char *argument)
+{
+    luaL_argcheck(L, !argument, 1, "allow takes nothing more");
+    return (struct verdict){ .kind = VERDICT_ALLOW };
+}
+
+static struct verdict default_ask(lua_State *L, const char *argument)
+{
+    luaL_argcheck(L, !argument, 1, "ask takes nothing more");
+    return (struct verdict){ .kind = VERDICT_ASK };
+}
+
+static struct verdict default_deny(lua_State *L, const char *argument)
+{
+    lua_pushstring(L, argument);
+    return (struct verdict){ .kind = VERDICT_DENY, .error = statements_errno(L, -1, EPERM) };
+}
+
+static struct verdict default_kill(lua_State *L, const char *argument)
+{
+    lua_pushstring(L, argument);
+    return (struct verdict){ .kind = VERDICT_KILL, .signal = statements_signal(L, -1) };
+}
+
+static const struct { const char *name; struct verdict (*make)(lua_State *L, const char *argument); } defaults[] = {
+    { "allow", default_allow }, { "ask", default_ask }, { "deny", default_deny }, { "kill", default_kill }, { NULL, NULL },
+};
+
+/* "deny EACCES" -> its verdict */
+static struct verdict statements_default(lua_State *L, const char *text)
+{
+    char kind[16], argument[32];
+    struct word word, more;
+
+    const char *at = text;
+    if (!statements_word(&at, &word) || word.len >= sizeof kind)
+        luaL_error(L, "default: 'allow', 'deny', 'deny ERRNO', 'kill' or 'ask' was expected, got '%s'", text);
+    snprintf(kind, sizeof kind, "%.*s", (int)word.len, word.text);
+    bool has_argument = statements_word(&at, &word);
+    if (has_argument)
+        snprintf(argument, sizeof argument, "%.*s", (int)word.len, word.text);
+    for (int i = 0; defaults[i].name; i++)
+        if (strcmp(kind, defaults[i].name) == 0 && !statements_word(&at, &more))
+            return defaults[i].make(L, has_argument ? argument : NULL);
+    luaL_error(L, "default: 'allow', 'deny', 'deny ERRNO', 'kill' or 'ask' was expected, got '%s'", text);
+    return (struct verdict){ .kind = VERDICT_DENY, .error = EPERM };
+}
+
+static int statement_default(lua_State *L)
+{
+    struct layer *layer = statements_open_layer(L, "default");
+    struct verdict verdict = statements_default(L, luaL_checkstring(L, 1));
+
+    if (layer->has_default)
+        luaL_error(L, "default was already given at %s", layer->otherwise.rule);
+    verdict.rule = statements_where(L);
+    layer->otherwise = verdict;
+    layer->has_default = true;
+    return 0;
+}
+
+static int statement_log(lua_State *L)
+{
+    luaL_checkstring(L, 1);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, policy_of(L)->format);
+    lua_insert(L, 1);
+    lua_call(L, lua_gettop(L) - 1, 1);
+    say_notice("%s", lua_tostring(L, -1));
+    return 0;
+}
+
+static int statement_print(lua_State *L)
+{
+    luaL_Buffer line;
+    int count = lua_gettop(L);
+
+    luaL_buffinit(L, &line);
+    for (int i = 1; i <= count; i++) {
+        if (i > 1)
+            luaL_addchar(&line, ' ');
+        luaL_tolstring(L, i, NULL);
+        luaL_addvalue(&line);
+    }
+    luaL_pushresult(&line);
+    say_notice("%s", lua_tostring(L, -1));
+    return 0;
+}
+
+/* The value of -D NAME=VALUE, or NULL. */
+static const char *statements_parameter(const struct policy *p, const char *name)
+{
+    size_t len = strlen(name);
+    const char *found = NULL;
+
+    for (const char *const *at = p->options.parameters; at && *at; at++)
+        if (strncmp(*at, name, len) == 0 && (*at)[len] == '=')
+            found = *at + len + 1;
+    return found;
+}
+
+static bool statements_boolean(lua_State *L, const char *name, const char *value)
+{
+    static const char *const words[] = { "false", "no", "off", "0", "true", "yes", "on", "1", NULL };
+
+    for (int i = 0; words[i]; i++)
+        if (strcmp(value, words[i]) == 0)
+            return i >= 4;
+    return luaL_error(L, "parameter '%s' is yes or no, not '%s'", name, value);
+}
+
+/* param(name, fallback): of the fallback's type; without a fallback it must be given. */
+static int statement_param(lua_State *L)
+{
+    const char *name = luaL_checkstring(L, 1);
+    const char *value = statements_parameter(policy_of(L), name);
+
+    lua_settop(L, 2);
+    if (!value) {
+        if (lua_isnil(L, 2))
+            luaL_error(L, "parameter '%s' has no value: give -D %s=VALUE", name, name);
+        return 1;
+    }
+    switch (lua_type(L, 2)) {
+    case LUA_TNUMBER:
+        if (!lua_stringtonumber(L, value))
+            luaL_error(L, "parameter '%s' is a number, not '%s'", name, value);
+        break;
+    case LUA_TBOOLEAN:
+        lua_pushboolean(L, statements_boolean(L, name, value));
+        break;
+    default:
+        lua_pushstring(L, value);
+    }
+    return 1;
+}
+
+static const luaL_Reg statements[] = {
+    { "default", statement_default },
+    { "allow", statement_allow },
+    { "deny", statement_deny },
+    { "kill", statement_kill },
+    { "on", statement_on },
+    { "after", statement_after },
+    { "event", statement_event },
+    { "log", statement_log },
+    { "print", statement_print },
+    { "param", statement_param },
+    { "include", scripts_include },
+    { "require", scripts_require },
+    { "load", scripts_load },
+    { NULL, NULL },
+};
+
+void statements_open(lua_State *L, struct layer *layer)
+{
+    lua_pushlightuserdata(L, layer);
+    luaL_setfuncs(L, statements, 1);
+}

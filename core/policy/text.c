@@ -1,0 +1,249 @@
+/*
+ * text: a call as a line in the manner of strace; a table of how each type of argument is shown.
+ *
+ * Runs in the helper. What comes from the program is escaped here, so that it can't forge a line. Reads the copies that the call
+ * holds; nothing is fetched twice. unit-policy.c: text.
+ */
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/policy/text.h"
+
+struct text { char *buf; size_t size, len; struct call *call; };
+
+enum { SHOWN_BUFFER = 32, SHOWN_STRING = 4096 };    /* bytes of a buffer, of a string */
+
+static void text_add(struct text *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static void text_add(struct text *t, const char *fmt, ...)
+{
+    va_list args;
+
+    va_start(args, fmt);
+    int len = vsnprintf(t->buf + t->len, t->size - t->len, fmt, args);
+    va_end(args);
+    if (len > 0)
+        t->len = t->len + (size_t)len < t->size ? t->len + (size_t)len : t->size - 1;
+}
+
+static void text_quote(struct text *t, const char *bytes, size_t count, size_t shown)
+{
+    static const char plain[] = "\n\t\r\"\\", letters[] = "ntr\"\\";
+
+    text_add(t, "\"");
+    for (size_t i = 0; i < count && i < shown; i++) {
+        const char *special = bytes[i] ? strchr(plain, bytes[i]) : NULL;
+        if (special)
+            text_add(t, "\\%c", letters[special - plain]);
+        else if (isprint((unsigned char)bytes[i]) && (unsigned char)bytes[i] < 0x80)
+            text_add(t, "%c", bytes[i]);
+        else
+            text_add(t, "\\%03o", (unsigned char)bytes[i]);
+    }
+    text_add(t, count > shown ? "\"..." : "\"");
+}
+
+int64_t text_integer(const struct call *call, int i)
+{
+    uint64_t value = call_arg(call, i);
+    bool narrow = call_arch(call) == ABI_I386;
+
+    switch (call_row(call)->args[i].type) {
+    case ABI_INT: case ABI_FD: case ABI_DIRFD: case ABI_PID: case ABI_SIGNAL: case ABI_CLOCK:
+        return (int32_t)value;
+    case ABI_UINT: case ABI_UID: case ABI_GID:
+        return (uint32_t)value;
+    case ABI_LONG: case ABI_OFFSET:
+        return narrow ? (int32_t)value : (int64_t)value;
+    default:
+        return narrow ? (int64_t)(uint32_t)value : (int64_t)value;
+    }
+}
+
+static void show_signed(struct text *t, const struct abi_arg *arg, int i)
+{
+    (void)arg;
+    text_add(t, "%lld", (long long)text_integer(t->call, i));
+}
+
+static void show_size(struct text *t, const struct abi_arg *arg, int i)
+{
+    (void)arg;
+    text_add(t, "%llu", (unsigned long long)text_integer(t->call, i));
+}
+
+/* User and group: -1 means "leave it", and is shown so. */
+static void show_id(struct text *t, const struct abi_arg *arg, int i)
+{
+    int64_t id = text_integer(t->call, i);
+
+    (void)arg;
+    text_add(t, "%lld", id == UINT32_MAX ? -1LL : (long long)id);
+}
+
+static void show_address(struct text *t, const struct abi_arg *arg, int i)
+{
+    uint64_t value = (uint64_t)text_integer(t->call, i);
+
+    if (value == 0 && arg->type != ABI_ULONG)
+        text_add(t, "NULL");
+    else
+        text_add(t, "%#llx", (unsigned long long)value);
+}
+
+static void show_dirfd(struct text *t, const struct abi_arg *arg, int i)
+{
+    if (text_integer(t->call, i) == AT_FDCWD)
+        text_add(t, "AT_FDCWD");
+    else
+        show_signed(t, arg, i);
+}
+
+static void show_path(struct text *t, const struct abi_arg *arg, int i)
+{
+    const char *raw;
+
+    if (call_rawpath(t->call, i, &raw) == 0)
+        text_quote(t, raw, strlen(raw), SHOWN_STRING);
+    else
+        show_address(t, arg, i);
+}
+
+static void show_bytes(struct text *t, const struct abi_arg *arg, int i)
+{
+    const void *bytes;
+    size_t count;
+
+    if (call_bytes(t->call, i, &bytes, &count) != 0)
+        show_address(t, arg, i);
+    else if (arg->type == ABI_STRING)
+        text_quote(t, bytes, strnlen(bytes, count), SHOWN_STRING);
+    else
+        text_quote(t, bytes, count, SHOWN_BUFFER);
+}
+
+static void show_flags(struct text *t, const struct abi_arg *arg, int i)
+{
+    char flags[1024];
+
+    abi_flags_text(arg->set, (uint64_t)text_integer(t->call, i), flags, sizeof flags);
+    text_add(t, "%s", flags);
+}
+
+static void show_mode(struct text *t, const struct abi_arg *arg, int i)
+{
+    (void)arg;
+    text_add(t, "0%llo", (unsigned long long)(call_arg(t->call, i) & 0177777));
+}
+
+static void show_signal(struct text *t, const struct abi_arg *arg, int i)
+{
+    const char *name = abi_signal_name((int)text_integer(t->call, i));
+
+    if (name)
+        text_add(t, "%s", name);
+    else
+        show_signed(t, arg, i);
+}
+
+static void show_how(struct text *t, const struct abi_arg *arg, int i)
+{
+    struct text_how how;
+    char flags[512];
+    const struct abi_call *open = abi_find("open");
+
+    if (!open || text_how(t->call, i, &how) != 0) {
+        show_address(t, arg, i);
+        return;
+    }
+    abi_flags_text(open->args[1].set, how.flags, flags, sizeof flags);
+    text_add(t, "{flags=%s, mode=0%llo, resolve=%#llx}", flags, (unsigned long long)how.mode, (unsigned long long)how.resolve);
+}
+
+static void text_addr(struct text *t, const struct text_addr *addr)
+{
+    const char *family = text_addr_family(addr);
+    char text[256];
+    int len = text_addr_path(addr, text, sizeof text);
+
+    if (family)
+        text_add(t, "{%s", family);
+    else
+        text_add(t, "{%d", addr->raw.ss_family);
+    if (len >= 0) {
+        text_add(t, ", ");
+        text_quote(t, text, (size_t)len, sizeof text);
+    } else if (text_addr_ip(addr, text, sizeof text) == 0) {
+        text_add(t, ", %s, port %d", text, text_addr_port(addr));
+    }
+    text_add(t, "}");
+}
+
+static void show_addr(struct text *t, const struct abi_arg *arg, int i)
+{
+    const void *bytes;
+    struct text_addr addr = { .len = 0 };
+
+    if (call_bytes(t->call, i, &bytes, &addr.len) != 0 || addr.len > sizeof addr.raw) {
+        show_address(t, arg, i);
+        return;
+    }
+    memcpy(&addr.raw, bytes, addr.len);
+    text_addr(t, &addr);
+}
+
+static void (*const show[])(struct text *t, const struct abi_arg *arg, int i) = {    /* by enum abi_type; the others are addresses */
+    [ABI_INT] = show_signed, [ABI_UINT] = show_signed, [ABI_LONG] = show_signed, [ABI_OFFSET] = show_signed,
+    [ABI_FD] = show_signed, [ABI_PID] = show_signed, [ABI_CLOCK] = show_signed, [ABI_SIZE] = show_size,
+    [ABI_UID] = show_id, [ABI_GID] = show_id, [ABI_SIGNAL] = show_signal, [ABI_DIRFD] = show_dirfd,
+    [ABI_PATH] = show_path, [ABI_PATH_LINK] = show_path, [ABI_PATH_NAME] = show_path, [ABI_PATH_AT] = show_path,
+    [ABI_PATH_OPEN] = show_path, [ABI_STRING] = show_bytes, [ABI_BUF_IN] = show_bytes, [ABI_FLAGS] = show_flags,
+    [ABI_MODE] = show_mode, [ABI_OPEN_HOW] = show_how, [ABI_ADDR_IN] = show_addr,
+};
+
+/* open() has a mode only when it may create. */
+static bool text_ends(const struct call *call, int i)
+{
+    const struct abi_arg *args = call_row(call)->args;
+
+    if (args[i].type == ABI_NONE)
+        return true;
+    return args[i].type == ABI_MODE && i >= 2 && args[i - 1].type == ABI_FLAGS && args[i - 2].type == ABI_PATH_OPEN
+           && !(call_arg(call, i - 1) & (O_CREAT | (O_TMPFILE & ~O_DIRECTORY)));
+}
+
+size_t text_call(struct call *call, char *buf, size_t size)
+{
+    struct text t = { .buf = buf, .size = size, .call = call };
+    const struct abi_call *row = call_row(call);
+
+    text_add(&t, "%s(", row->name);
+    for (int i = 0; i < 6 && !text_ends(call, i); i++) {
+        enum abi_type type = row->args[i].type;
+        if (i > 0)
+            text_add(&t, ", ");
+        if ((size_t)type < sizeof show / sizeof show[0] && show[type])
+            show[type](&t, &row->args[i], i);
+        else
+            show_address(&t, &row->args[i], i);
+    }
+    text_add(&t, ")");
+    return t.len;
+}
+
+int text_how(struct call *call, int i, struct text_how *out)
+{
+    const void *bytes;
+    size_t count;
+    int error = call_bytes(call, i, &bytes, &count);
+
+    if (error != 0)
+        return error;
+    if (count < sizeof *out)
+        return -EINVAL;
+    memcpy(out, bytes, sizeof *out);
+    return 0;
+}

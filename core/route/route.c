@@ -1,0 +1,63 @@
+/*
+ * route: see route.h. Whom it believes: the table in core/abi for what a call does, the judge for what the policy says; a call that could
+ * harm the keystone never becomes native, whatever the policy says.
+ */
+#include "core/route/route.h"
+
+#include <errno.h>
+
+enum route route_of(const struct abi_call *row, bool constant, const struct verdict *verdict)
+{
+    if (row->where == ABI_UNSAFE)
+        return ROUTE_DENIED;
+    if (constant && (verdict->kind == VERDICT_DENY || verdict->kind == VERDICT_KILL || verdict->kind == VERDICT_ASK))
+        return ROUTE_DENIED;
+    switch (row->where) {
+    case ABI_THREAD:
+    case ABI_BLOCKS:
+        return constant && verdict->kind == VERDICT_ALLOW ? ROUTE_NATIVE : ROUTE_NOTIFY;
+    case ABI_WATCHED:
+    case ABI_PROCESS:
+        return ROUTE_NOTIFY;
+    case ABI_ANY:
+        return constant && verdict->kind == VERDICT_ALLOW ? ROUTE_NATIVE : ROUTE_MAILBOX;
+    default:
+        return ROUTE_MAILBOX;
+    }
+}
+
+const char *route_name(enum route route)
+{
+    static const char *const names[] = {
+        [ROUTE_NATIVE] = "native", [ROUTE_DENIED] = "denied", [ROUTE_MAILBOX] = "mailbox", [ROUTE_NOTIFY] = "notify",
+    };
+
+    return names[route];
+}
+
+void route_compute(struct route_table *table, const struct judge *judge)
+{
+    for (int arch = 0; arch < ABI_ARCHES; arch++)
+        for (int nr = 0; nr < MAILBOX_ROUTES; nr++) {
+            struct route_entry *entry = &table->entry[arch][nr];
+
+            *entry = (struct route_entry){ .row = abi_call(arch, nr), .route = ROUTE_NOTIFY };
+            if (!entry->row)
+                continue;
+            entry->constant = judge->constant(judge->self, arch, entry->row, &entry->verdict);
+            entry->route = route_of(entry->row, entry->constant, &entry->verdict);
+            if (entry->route == ROUTE_NATIVE && judge->watches(judge->self, entry->row))
+                entry->route = entry->row->where == ABI_ANY || entry->row->where == ABI_BLOCKS ? ROUTE_MAILBOX : ROUTE_NOTIFY;
+            if (entry->row->where == ABI_UNSAFE && (!entry->constant || entry->verdict.kind != VERDICT_KILL))
+                entry->verdict = (struct verdict){ .kind = VERDICT_DENY, .error = EPERM };
+            if (entry->route == ROUTE_DENIED && entry->verdict.kind == VERDICT_ASK)
+                entry->verdict = (struct verdict){ .kind = VERDICT_DENY, .error = EPERM, .rule = entry->verdict.rule };
+        }
+}
+
+const struct route_entry *route_entry(const struct route_table *table, enum abi_arch arch, uint64_t nr)
+{
+    static const struct route_entry unknown = { .route = ROUTE_NOTIFY };
+
+    return nr < MAILBOX_ROUTES ? &table->entry[arch][nr] : &unknown;
+}

@@ -1,0 +1,77 @@
+/*
+ * boot: the first image of every sandboxed process, from its first instruction to the jump into the program.
+ *
+ * Runs in the untrustee. Until lock_down() it is trusted (nothing of the program has been looked at, the helper lets its calls go on);
+ * from then on it is the program's own thread, as little believed as the program. The order of the steps is the security argument:
+ * windows, trustee, filter, only then the file. Test: t/30-live-start.t.
+ */
+#include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+
+#include "core/stub/loader.h"
+#include "core/stub/slot.h"
+#include "core/stub/syscall.h"
+
+extern const struct stub_config stub_config __attribute__((visibility("hidden")));    /* stub.lds; filled in by the helper */
+
+uintptr_t boot(uintptr_t *stack) __attribute__((visibility("hidden")));
+
+static intptr_t report(enum report what, intptr_t value, intptr_t other)
+{
+    return syscall6(NURSE_CALL, what, value, other, 0, 0, 0);
+}
+
+static _Noreturn void fail(intptr_t error)
+{
+    report(REPORT_FAILED, -error, 0);
+    for (;;)
+        syscall6(__NR_exit_group, 127, 0, 0, 0, 0, 0);
+}
+
+/* Install the filter of `length` instructions that the helper left in the order window. */
+static void install(intptr_t length)
+{
+    const struct order *order = (const void *)((uintptr_t)stub_config.base + KEEP_ORDER);
+    struct sock_fprog program = { .len = (unsigned short)length, .filter = (struct sock_filter *)order->bytes };
+    intptr_t error;
+
+    if (length == 0)
+        return;
+    error = length < 0 ? length : syscall6(__NR_seccomp, SECCOMP_SET_MODE_FILTER, 0, (intptr_t)&program, 0, 0, 0);
+    if (error)
+        fail(error);
+}
+
+static void lock_down(void)
+{
+    intptr_t trampolines = slot_map(&stub_config);
+    int trustee = syscall_failed(trampolines) ? (int)trampolines : slot_open((uintptr_t)stub_config.base, 0);
+
+    if (trustee < 0)
+        fail(trustee);
+    install(report(REPORT_BOOTED, trampolines, trustee));
+    report(REPORT_LOCKED, 0, 0);
+}
+
+uintptr_t boot(uintptr_t *stack)
+{
+    struct loader_image image;
+    int error;
+
+    lock_down();
+    error = loader_load(&(struct loader_plan){
+        .program = stub_config.execfn,
+        .execfn = stub_config.execfn,
+        .comm = stub_config.comm,
+        .pie_base = (uintptr_t)stub_config.pie_base,
+        .brk_gap = (uintptr_t)stub_config.brk_gap,
+        .sysinfo = stub_config.sysinfo_gate ? (uintptr_t)stub_config.base + STUB_GATE : 0,
+        .hide_vdso = stub_config.hide_vdso,
+    }, stack, &image);
+    if (error)
+        fail(error);
+    install(report(REPORT_LOADED, 0, 0));
+    report(REPORT_START, 0, 0);
+    return image.start;
+}

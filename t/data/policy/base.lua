@@ -1,0 +1,2 @@
+allow "getpid"
+deny("getuid", "EACCES")

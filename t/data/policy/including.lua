@@ -1,0 +1,3 @@
+#!/usr/bin/env nurse
+kill "getuid"
+include "base"

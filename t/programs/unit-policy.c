@@ -1,0 +1,927 @@
+/*
+ * unit-policy: scripts in, verdicts out. Real calls of this very process are judged by real scripts; what a script may
+ * not do (throw, loop, eat memory, reach outside) is tried, and must end in a denial with file:line.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "core/base/say.h"
+#include "core/policy/policy.h"
+#include "core/policy/text.h"
+
+#define WORD(pointer) ((uint64_t)(uintptr_t)(pointer))
+
+static char dir[] = "/tmp/unit-policy-XXXXXX", data[PATH_MAX];
+static int real_stderr, captured;
+
+/* --- the stage: a directory of scripts, stderr in a file, calls of this process --- */
+
+static int setup(void **state)
+{
+    char cwd[PATH_MAX - 32];
+
+    (void)state;
+    if (!getcwd(cwd, sizeof cwd) || !mkdtemp(dir) || chdir(dir) != 0)
+        return -1;
+    snprintf(data, sizeof data, "%s/t/data/policy", cwd);
+    captured = open("stderr", O_RDWR | O_CREAT | O_TRUNC | O_APPEND, 0600);
+    real_stderr = dup(2);
+    unsetenv("NURSE_PATH");
+    setenv("XDG_CONFIG_HOME", "/nonexistent", 1);
+    return captured < 0;
+}
+
+static int teardown(void **state)
+{
+    static const char *const files[] = { "stderr", "p.lua", "q.lua" };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++)
+        unlink(files[i]);
+    return chdir("/") != 0 || rmdir(dir) != 0;
+}
+
+static void capture(void)
+{
+    assert_int_equal(ftruncate(captured, 0), 0);
+    dup2(captured, 2);
+}
+
+/* What was said since capture(). */
+static const char *said(void)
+{
+    static char text[16384];
+
+    dup2(real_stderr, 2);
+    ssize_t len = pread(captured, text, sizeof text - 1, 0);
+    text[len > 0 ? len : 0] = '\0';
+    return text;
+}
+
+static void assert_said(const char *expected)
+{
+    const char *text = said();
+
+    if (!strstr(text, expected))
+        fail_msg("expected on stderr: %s\ngot: %s", expected, text);
+}
+
+static void write_script(const char *name, const char *text)
+{
+    FILE *file = fopen(name, "w");
+
+    assert_non_null(file);
+    fputs(text, file);
+    fclose(file);
+}
+
+static struct policy *new_policy(const struct policy_options *options)
+{
+    struct policy *policy;
+
+    assert_int_equal(policy_new(&policy, options), 0);
+    return policy;
+}
+
+/* A policy of one script, p.lua. */
+static struct policy *script_with(const struct policy_options *options, const char *text)
+{
+    struct policy *policy = new_policy(options);
+
+    write_script("p.lua", text);
+    if (policy_add(policy, "p.lua") != 0)
+        fail_msg("not loaded: %s\n%s", text, said());
+    return policy;
+}
+
+static struct policy *script(const char *text)
+{
+    return script_with(NULL, text);
+}
+
+static struct call *new_call(const char *name, enum abi_arch arch, const uint64_t args[6])
+{
+    struct call *call;
+    const struct abi_call *row = abi_call(arch, abi_number(arch, abi_find(name)));
+
+    assert_non_null(row);
+    assert_int_equal(call_for_test(&call, arch, row, args, getpid()), 0);
+    return call;
+}
+
+/* "deny EPERM", "allow", "emulate 42", "kill" */
+static const char *verdict_text(const struct verdict *verdict)
+{
+    static char text[64];
+    static const char *const kinds[] = { "allow", "emulate", "ask", "deny", "kill" };
+
+    if (verdict->kind == VERDICT_DENY)
+        snprintf(text, sizeof text, "deny %s", abi_errno_name(verdict->error));
+    else if (verdict->kind == VERDICT_EMULATE)
+        snprintf(text, sizeof text, "emulate %lld", (long long)verdict->value);
+    else
+        snprintf(text, sizeof text, "%s", kinds[verdict->kind]);
+    return text;
+}
+
+static struct verdict decide(struct policy *policy, const char *name, const uint64_t args[6])
+{
+    struct verdict verdict;
+    struct judge judge = policy_judge(policy);
+    struct call *call = new_call(name, ABI_X86_64, args);
+
+    judge.decide(judge.self, call, &verdict);
+    call_end_test(call);
+    return verdict;
+}
+
+#define assert_verdict(policy, expected, name, ...) \
+    do { \
+        struct verdict verdict_ = decide(policy, name, (const uint64_t[6]){ __VA_ARGS__ }); \
+        assert_string_equal(verdict_text(&verdict_), expected); \
+    } while (0)
+
+/* One script's whole text, one call, one verdict. */
+static void check_one(const char *text, const char *expected, const char *name, const uint64_t args[6])
+{
+    struct policy *policy = script(text);
+    struct verdict verdict = decide(policy, name, args);
+
+    if (strcmp(verdict_text(&verdict), expected) != 0)
+        fail_msg("%s\nexpected %s, got %s\n%s", text, expected, verdict_text(&verdict), said());
+    policy_free(policy);
+}
+
+/* A handler's body, for openat(AT_FDCWD, "/usr/bin/../lib", O_RDONLY|O_CLOEXEC): returns true when it holds. */
+static void check_holds(const char *condition)
+{
+    char text[4096];
+    const uint64_t args[6] = { (uint64_t)AT_FDCWD, WORD("/usr/share/../share"), O_RDONLY | O_CLOEXEC };
+
+    snprintf(text, sizeof text, "on('openat', function(call)\n  return (%s) and call:allow() or call:deny 'EDOM'\nend)", condition);
+    check_one(text, "allow", "openat", args);
+}
+
+/* --- statements --- */
+
+static void statements_make_constants(void **state)
+{
+    static const struct { const char *text, *verdict; } rows[] = {
+        { "allow 'getpid'", "allow" },
+        { "deny 'getpid'", "deny EPERM" },
+        { "deny('getpid', 'EACCES')", "deny EACCES" },
+        { "deny('getpid', 2)", "deny ENOENT" },
+        { "kill 'getpid'", "kill" },
+        { "allow { 'gettid', 'getpid getppid' }", "allow" },
+        { "allow 'gettid,getpid'", "allow" },
+        { "allow '@all'", "allow" },
+        { "deny 'gettid'", "deny EPERM" },
+        { "default 'allow'", "allow" },
+        { "default 'deny'", "deny EPERM" },
+        { "default 'deny ENOSYS'", "deny ENOSYS" },
+        { "default 'kill'", "kill" },
+        { "default 'ask'", "deny EPERM" },
+        { "allow 'mmap2' default 'deny EIO'", "deny EIO" },
+        { "deny('getpid', 'EIO') allow 'getpid'", "deny EIO" },
+        { "allow 'getpid' deny('getpid', 'EIO')", "allow" },
+        { "", "deny EPERM" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        capture();
+        struct policy *policy = script(rows[i].text);
+        struct judge judge = policy_judge(policy);
+        struct verdict verdict;
+        assert_true(judge.constant(judge.self, ABI_X86_64, abi_find("getpid"), &verdict));
+        said();
+        assert_string_equal(verdict_text(&verdict), rows[i].verdict);
+        assert_verdict(policy, rows[i].verdict, "getpid", 0);
+        policy_free(policy);
+    }
+}
+
+static void rules_say_where_they_stand(void **state)
+{
+    struct policy *policy = script("default 'allow'\n\ndeny 'getpid'\non('getuid', function() return false end)\n");
+    const uint64_t none[6] = { 0 };
+
+    (void)state;
+    assert_string_equal(decide(policy, "getpid", none).rule, "p.lua:3");
+    assert_string_equal(decide(policy, "getuid", none).rule, "p.lua:4");
+    assert_string_equal(decide(policy, "gettid", none).rule, "p.lua:1");
+    policy_free(policy);
+}
+
+static void params_take_the_type_of_their_fallback(void **state)
+{
+    static const char *const given[] = { "dir=/x", "count=7", "strict=yes", "must=here", NULL };
+    const struct policy_options options = { .parameters = given };
+    struct policy *policy = script_with(&options, "assert(param('dir', '/y') == '/x')\nassert(param('count', 1) + 1 == 8)\n"
+                                                  "assert(param('strict', false) == true)\nassert(param 'must' == 'here')\n"
+                                                  "assert(param('none', 3) == 3)\ndefault 'allow'");
+
+    (void)state;
+    policy_free(policy);
+}
+
+static void log_and_print_speak_on_stderr(void **state)
+{
+    (void)state;
+    capture();
+    policy_free(script("log('%s has %d', 'one', 2)\nprint('three', 4)\ndefault 'allow'"));
+    assert_said("nurse: one has 2\nnurse: three 4\n");
+}
+
+/* --- mistakes in scripts: one line with file:line --- */
+
+static void mistakes_name_file_and_line(void **state)
+{
+    static const struct { const char *text, *message; } rows[] = {
+        { "\nallow 'opne'", "nurse: p.lua:2: unknown system call 'opne'\n" },
+        { "allow 'stdio'", "nurse: p.lua:1: unknown system call 'stdio' (a group is written '@stdio')\n" },
+        { "allow '@opne'", "nurse: p.lua:1: unknown group '@opne'\n" },
+        { "\n\ndeny('open', 'EPREM')", "nurse: p.lua:3: unknown errno 'EPREM'\n" },
+        { "default 'deny EPREM'", "nurse: p.lua:1: unknown errno 'EPREM'\n" },
+        { "default 'maybe'", "nurse: p.lua:1: default: 'allow'" },
+        { "default 'allow'\ndefault 'deny'", "nurse: p.lua:2: default was already given at p.lua:1\n" },
+        { "allow ''", "nurse: p.lua:1: bad argument #1 to 'allow' (no system call is named)\n" },
+        { "on('open')", "nurse: p.lua:1: bad argument #2 to 'on'" },
+        { "event('sleep', print)", "nurse: p.lua:1: bad argument #1 to 'event'" },
+        { "local x = = 1", "nurse: p.lua:1: unexpected symbol near '='\n" },
+        { "\nalow 'open'", "nurse: p.lua:2: undefined global 'alow'\n" },
+        { "\nerror 'mine'", "nurse: p.lua:2: mine\n" },
+        { "\nerror {}", "nurse: p.lua:2: (the error value is a table)\n" },
+        { "\nlocal t = nil; t.x = 1", "nurse: p.lua:2: attempt to index a nil value (local 't')\n" },
+        { "param 'must'", "nurse: p.lua:1: parameter 'must' has no value: give -D must=VALUE\n" },
+        { "require 'socket'", "nurse: p.lua:1: no module 'socket' in this nurse\n" },
+        { "include 'nowhere'", "nurse: p.lua:1: include: no policy 'nowhere'\n" },
+        { "include 'p'", "nurse: p.lua:1: include: 'p' is included too deep" },
+        { "\nrequire 'nurse.unveil'('usr', 'r')", "nurse: p.lua:2: unveil: 'usr' is no absolute path\n" },
+        { "\nwhile true do end", "nurse: p.lua:2: it ran" },
+        { "\nlocal t = {} for i = 1, 1e9 do t[i] = { i } end", "nurse: p.lua:2: it" },
+        { "\x1bLua", "nurse: p.lua:1: attempt to load a binary chunk" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct policy *policy = new_policy(NULL);
+        write_script("p.lua", rows[i].text);
+        capture();
+        int result = policy_add(policy, "p.lua");
+        const char *text = said();
+        if (result != -1 || strncmp(text, rows[i].message, strlen(rows[i].message)) != 0)
+            fail_msg("%s\nexpected: %s\ngot: %d %s", rows[i].text, rows[i].message, result, text);
+        assert_ptr_equal(strchr(text, '\n'), text + strlen(text) - 1);
+        policy_free(policy);
+    }
+}
+
+static void long_file_names_stay_whole(void **state)
+{
+    char name[200], message[300];
+    struct policy *policy = new_policy(NULL);
+
+    (void)state;
+    snprintf(name, sizeof name, "%s/%0100d.lua", dir, 7);
+    write_script(name, "allow = = 1");
+    capture();
+    assert_int_equal(policy_add(policy, name), -1);
+    snprintf(message, sizeof message, "nurse: %s:1: unexpected symbol", name);
+    assert_said(message);
+    write_script(name, "\nlocal x = nil + 1");
+    capture();
+    assert_int_equal(policy_add(policy, name), -1);
+    snprintf(message, sizeof message, "nurse: %s:2: attempt", name);
+    assert_said(message);
+    policy_free(policy);
+    unlink(name);
+}
+
+static void a_missing_policy_is_one_line(void **state)
+{
+    struct policy *policy = new_policy(NULL);
+
+    (void)state;
+    capture();
+    assert_int_equal(policy_add(policy, "nowhere"), -1);
+    assert_said("nurse: nowhere: no such policy\n");
+    policy_free(policy);
+}
+
+/* --- search --- */
+
+static void search_finds_names(void **state)
+{
+    char path[PATH_MAX], expected[PATH_MAX + 16];
+
+    (void)state;
+    assert_int_equal(policy_search("everyday", NULL, path, sizeof path), -ENOENT);
+    setenv("NURSE_PATH", "/nonexistent", 1);
+    assert_int_equal(policy_search("everyday", NULL, path, sizeof path), -ENOENT);
+    snprintf(path, sizeof path, "/nonexistent:%.4000s", data);
+    setenv("NURSE_PATH", path, 1);
+    assert_int_equal(policy_search("everyday", NULL, path, sizeof path), 0);
+    snprintf(expected, sizeof expected, "%s/everyday.lua", data);
+    assert_string_equal(path, expected);
+    unsetenv("NURSE_PATH");
+    write_script("p.lua", "");
+    assert_int_equal(policy_search("p", NULL, path, sizeof path), 0);
+    assert_string_equal(path, "p.lua");
+    assert_int_equal(policy_search(".", NULL, path, sizeof path), -ENOENT);
+    assert_int_equal(policy_search("", NULL, path, sizeof path), -ENOENT);
+    assert_int_equal(policy_search("base", expected, path, sizeof path), 0);
+}
+
+static void scripts_include_others(void **state)
+{
+    struct policy *policy = new_policy(NULL);
+    char path[PATH_MAX + 16];
+
+    (void)state;
+    snprintf(path, sizeof path, "%s/including.lua", data);
+    assert_int_equal(policy_add(policy, path), 0);
+    assert_verdict(policy, "allow", "getpid", 0);
+    assert_verdict(policy, "kill", "getuid", 0);
+    assert_verdict(policy, "deny EPERM", "gettid", 0);
+    policy_free(policy);
+}
+
+/* --- layers --- */
+
+static void the_strictest_layer_wins(void **state)
+{
+    static const char *const verdicts[] = { "allow", "emulate 1", "ask", "deny EACCES", "kill" };    /* mild to strict */
+    static const char *const texts[] = {
+        "default 'allow'", "on('getpid', function(c) return c:emulate(1) end) default 'allow'", "default 'ask'",
+        "deny('getpid', 'EACCES') default 'allow'", "on('getpid', function(c) return c:kill() end)",
+    };
+
+    (void)state;
+    for (int i = 0; i < 25; i++) {
+        struct policy *policy = script(texts[i / 5]);
+        write_script("q.lua", texts[i % 5]);
+        assert_int_equal(policy_add(policy, "q.lua"), 0);
+        int strict = i / 5 > i % 5 ? i / 5 : i % 5;
+        assert_verdict(policy, strict == 2 ? "deny EPERM" : verdicts[strict], "getpid", 0);
+        policy_free(policy);
+    }
+}
+
+static void a_script_without_rules_adds_no_layer(void **state)
+{
+    struct policy *policy = script("after('getpid', function() end)");
+
+    (void)state;
+    write_script("q.lua", "default 'allow'");
+    assert_int_equal(policy_add(policy, "q.lua"), 0);
+    assert_verdict(policy, "allow", "gettid", 0);
+    assert_verdict(policy, "allow", "getpid", 0);
+    policy_free(policy);
+}
+
+static void handlers_stand_in_the_order_written(void **state)
+{
+    struct policy *policy = script("on('getpid getuid gettid', function(c) if c.name == 'getpid' then return c:deny 'EIO' end end)\n"
+                                   "allow 'getpid getuid'\non('getuid', function() return false end)\ndefault 'deny ENOSYS'");
+    struct judge judge = policy_judge(policy);
+    struct policy_answer answer;
+    struct verdict verdict;
+
+    (void)state;
+    assert_verdict(policy, "deny EIO", "getpid", 0);
+    assert_verdict(policy, "allow", "getuid", 0);
+    assert_verdict(policy, "deny ENOSYS", "gettid", 0);
+    assert_false(judge.constant(judge.self, ABI_I386, abi_find("getuid"), &verdict));
+    assert_true(judge.constant(judge.self, ABI_I386, abi_find("getgid"), &verdict));
+    policy_explain(policy, ABI_X86_64, abi_find("getuid"), &answer);
+    assert_false(answer.constant);
+    assert_int_equal(answer.handlers, 1);
+    assert_string_equal(answer.where[0], "p.lua:1");
+    assert_string_equal(verdict_text(&answer.verdict), "allow");
+    assert_string_equal(policy_unreachable(policy, 0), "p.lua:3");
+    assert_null(policy_unreachable(policy, 1));
+    policy_free(policy);
+}
+
+static void unsafe_calls_must_be_named(void **state)
+{
+    static const struct { const char *text, *verdict; } rows[] = {
+        { "default 'allow'", "deny EPERM" },
+        { "allow '@all'", "deny EPERM" },
+        { "on('@all', function() return true end)", "deny EPERM" },
+        { "allow 'io_uring_setup'", "allow" },
+        { "allow '@unsafe'", "allow" },
+        { "on('io_uring_setup', function() return true end)", "allow" },
+        { "kill '@all'", "kill" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        check_one(rows[i].text, rows[i].verdict, "io_uring_setup", (const uint64_t[6]){ 0 });
+}
+
+static void rewrites_run_in_order(void **state)
+{
+    struct policy *policy = script("on('kill', function(c) c.args[2] = c.args[2] + 1 return true end)");
+    const uint64_t args[6] = { 1, 5 };
+
+    (void)state;
+    write_script("q.lua", "on('kill', function(c) return c:emulate(c.args[2]) end)");
+    assert_int_equal(policy_add(policy, "q.lua"), 0);
+    struct verdict verdict = decide(policy, "kill", args);
+    assert_string_equal(verdict_text(&verdict), "emulate 6");
+    policy_free(policy);
+}
+
+static void rows_of_one_architecture_have_their_own_arguments(void **state)
+{
+    struct policy *policy = script("on('pread64', function(c) return c:emulate(c.arch == 'i386' and c.offset_high or c.offset) end)");
+    struct judge judge = policy_judge(policy);
+    const uint64_t args[6] = { 3, 0, 0, 7, 9 };
+    struct verdict verdict;
+
+    (void)state;
+    struct call *call = new_call("pread64", ABI_I386, args);
+    judge.decide(judge.self, call, &verdict);
+    call_end_test(call);
+    assert_string_equal(verdict_text(&verdict), "emulate 9");
+    assert_verdict(policy, "emulate 7", "pread64", 3, 0, 0, 7, 9);
+    policy_free(policy);
+}
+
+/* --- handlers --- */
+
+static void handlers_return_verdicts(void **state)
+{
+    static const struct { const char *body, *verdict; } rows[] = {
+        { "return call:allow()", "allow" },
+        { "return true", "allow" },
+        { "return false", "deny EPERM" },
+        { "return call:deny()", "deny EPERM" },
+        { "return call:deny 'ENOENT'", "deny ENOENT" },
+        { "return call:deny(13)", "deny EACCES" },
+        { "return call:emulate(7)", "emulate 7" },
+        { "return call:emulate(-2)", "emulate -2" },
+        { "return call:emulate(1 << 59)", "emulate 576460752303423488" },
+        { "return call:kill()", "kill" },
+        { "return call:kill 'SIGTERM'", "kill" },
+        { "return call:ask()", "deny EPERM" },
+        { "return nil", "deny ENOSYS" },
+        { "", "deny ENOSYS" },
+        { "local v = call:deny 'EIO'; local w = call:emulate(3); return v", "deny EIO" },
+        { "return tostring(call:deny 'EIO') == 'deny EIO'", "allow" },
+    };
+    char text[512];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        snprintf(text, sizeof text, "on('getpid', function(call) %s end) default 'deny ENOSYS'", rows[i].body);
+        check_one(text, rows[i].verdict, "getpid", (const uint64_t[6]){ 0 });
+    }
+}
+
+/* Each body stands in line 2; the report must say so, once, and the verdict is a denial. */
+static void faults_are_denials_with_a_line(void **state)
+{
+    static const struct { const char *body, *message; } rows[] = {
+        { "return 7", "nurse: p.lua:1: the handler returned a number, not a verdict; denied\n" },
+        { "return 'allow'", "nurse: p.lua:1: the handler returned a string, not a verdict; denied\n" },
+        { "return {}", "nurse: p.lua:1: the handler returned a table, not a verdict; denied\n" },
+        { "return call", "nurse: p.lua:1: the handler returned a userdata, not a verdict; denied\n" },
+        { "error 'oops'", "nurse: p.lua:2: oops; denied\n" },
+        { "error { 1 }", "nurse: p.lua:2: (the error value is a table); denied\n" },
+        { "error(nil)", "nurse: p.lua:2: (the error value is a nil); denied\n" },
+        { "return call.nonsense", "nurse: p.lua:2: a call has no field 'nonsense'; denied\n" },
+        { "return nothing", "nurse: p.lua:2: undefined global 'nothing'; denied\n" },
+        { "call.path = '/x'", "nurse: p.lua:2: 'path' of getpid can't be assigned; denied\n" },
+        { "return call:deny 'EWHAT'", "nurse: p.lua:2: unknown errno 'EWHAT'; denied\n" },
+        { "return call:emulate(1 << 62)", "nurse: p.lua:2: bad argument" },
+        { "allow 'getpid'", "nurse: p.lua:2: allow: rules are made while the policy is loaded" },
+        { "local function f() return f() + 1 end return f()", "nurse: p.lua:2: " },
+        { "while true do end", "nurse: p.lua:2: it ran" },
+        { "while true do pcall(function() while true do end end) end", "nurse: p.lua:2: it ran" },
+        { "return pcall(function() while true do end end)", "nurse: p.lua:2: it ran" },
+        { "xpcall(function() while true do end end, function() while true do end end) return true", "nurse: p.lua:2: it ran" },
+        { "while true do pcall(error) end", "nurse: p.lua:2: it ran" },
+        { "local t = setmetatable({}, { __close = function() while true do end end }) local c <close> = t", "nurse: p.lua:2: it ran" },
+        { "local s = 'x' while true do s = s .. s end", "nurse: p.lua:2: it used more memory than 64 MiB; denied\n" },
+        { "return ('x'):rep(1 << 30)", "nurse: p.lua:2: it used more memory than 64 MiB; denied\n" },
+        { "local t = {} for i = 1, 1e9 do t[i] = {} end", "nurse: p.lua:2: it used more memory than 64 MiB; denied\n" },
+        { "return ('a'):rep(40):find(('a*'):rep(30) .. 'b')", "nurse: p.lua:2: the pattern could take too long" },
+        { "return ('a'):rep(4000):match('.-.-.-.-b')", "nurse: p.lua:2: the pattern could take too long" },
+        { "return ('a'):rep(1 << 22):find(('a'):rep(1 << 20) .. 'b', 1, true)", "nurse: p.lua:2: the pattern could take too long" },
+        { "return table.move({}, 1, 1 << 60, 1)", "nurse: p.lua:2: table.move of more than a million" },
+        { "table.insert(setmetatable({}, { __len = function() return 1 << 60 end }), 1, 1)", "nurse: p.lua:2: this function works on plain" },
+        { "setmetatable({}, { __gc = function() while true do end end })", "nurse: p.lua:2: __gc is not available" },
+        { "return io", "nurse: p.lua:2: undefined global 'io'" },
+        { "return debug", "nurse: p.lua:2: undefined global 'debug'" },
+        { "return dofile", "nurse: p.lua:2: undefined global 'dofile'" },
+        { "return coroutine", "nurse: p.lua:2: undefined global 'coroutine'" },
+        { "return os.execute('true')", "nurse: p.lua:2: attempt to call a nil value (field 'execute')" },
+        { "return string.dump(print)", "nurse: p.lua:2: attempt to call a nil value (field 'dump')" },
+        { "assert(load('\\27Lua'))", "nurse: p.lua:2: attempt to load a binary chunk" },
+    };
+    const struct policy_options options = { .wall = 200 };
+    char text[512];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        snprintf(text, sizeof text, "on('getpid', function(call)\n%s\nend) default 'allow'", rows[i].body);
+        struct policy *policy = script_with(&options, text);
+        capture();
+        struct verdict verdict = decide(policy, "getpid", (const uint64_t[6]){ 0 });
+        const char *message = said();
+        if (strncmp(message, rows[i].message, strlen(rows[i].message)) != 0 || verdict.kind != VERDICT_DENY)
+            fail_msg("%s\nexpected: %s\ngot: %s %s", rows[i].body, rows[i].message, verdict_text(&verdict), message);
+        assert_int_equal(verdict.error, EPERM);
+        assert_verdict(policy, "allow", "getuid", 0);
+        capture();
+        policy_free(policy);
+        said();
+    }
+}
+
+static void on_error_kill_kills(void **state)
+{
+    const struct policy_options options = { .on_error = POLICY_ERROR_KILL };
+    struct policy *policy = script_with(&options, "on('getpid', function() error 'x' end)\non('getuid', function() return 1 end)");
+
+    (void)state;
+    capture();
+    assert_verdict(policy, "kill", "getpid", 0);
+    assert_verdict(policy, "kill", "getuid", 0);
+    assert_said("nurse: p.lua:1: x; killed\n");
+    policy_free(policy);
+}
+
+static void faults_are_said_once_and_counted(void **state)
+{
+    struct policy *policy = script("on('getpid', function() error 'x' end)");
+
+    (void)state;
+    capture();
+    for (int i = 0; i < 1000; i++)
+        assert_verdict(policy, "deny EPERM", "getpid", 0);
+    policy_free(policy);
+    assert_string_equal(said(), "nurse: p.lua:1: x; denied\nnurse: p.lua:1: x; denied (1000 times)\n");
+}
+
+static void limits_leave_the_next_decision_whole(void **state)
+{
+    const struct policy_options options = { .memory = 8 << 20, .instructions = 100000, .wall = 10000 };
+    struct policy *policy = script_with(&options, "on('getpid', function() while true do end end)\n"
+                                                  "on('getuid', function() local s = 'x' while true do s = s .. s end end)\n"
+                                                  "on('gettid', function() for i = 1, 40000 do end return true end)");
+
+    (void)state;
+    capture();
+    for (int i = 0; i < 20; i++) {
+        assert_verdict(policy, "deny EPERM", "getpid", 0);
+        assert_verdict(policy, "deny EPERM", "getuid", 0);
+        assert_verdict(policy, "allow", "gettid", 0);
+    }
+    said();
+    capture();
+    policy_free(policy);
+    said();
+}
+
+/* --- the call object --- */
+
+static void paths_have_methods(void **state)
+{
+    static const char *const conditions[] = {
+        "('/tmp'):under '/tmp'", "('/tmp/x'):under '/tmp'", "('/tmp/x'):under '/tmp/'", "not ('/tmpfoo'):under '/tmp'",
+        "not ('/tm'):under '/tmp'", "('/x'):under '/'", "('/'):under '/'", "not ('/'):under '/tmp'", "not ('x'):under '/'",
+        "('/a/b.c'):glob '/a/*.c'", "not ('/a/b/d.c'):glob '/a/*.c'", "('/a/b/d.c'):glob '/a/**/*.c'", "('/a/d.c'):glob '/a/**/*.c'",
+        "('/a/b/c'):glob '/a/**'", "not ('/ab'):glob '/a/**'", "('/a/b'):glob '/?/[bc]'", "('/a/x/b/y/b'):glob '/a/**/b'",
+        "not ('/a/x/b/y/c'):glob '/a/**/b'", "('/a/.b'):glob '/a/*'", "('/'):glob '/'", "('/'):glob '/**'",
+        "('/a/b'):dirname() == '/a'", "('/a'):dirname() == '/'", "('/'):dirname() == '/'", "('a'):dirname() == '.'",
+        "('/a/b/'):dirname() == '/a'", "('//a'):dirname() == '/'", "('/a/b'):basename() == 'b'", "('/'):basename() == '/'",
+        "('/a/b//'):basename() == 'b'", "('b'):basename() == 'b'", "(''):basename() == ''", "('ab'):upper() == 'AB'",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof conditions / sizeof conditions[0]; i++)
+        check_holds(conditions[i]);
+}
+
+static void the_call_shows_its_arguments(void **state)
+{
+    static const char *const conditions[] = {
+        "call.name == 'openat'", "call.nr == 257", "call.arch == 'x86_64'", "math.type(call.pid) == 'integer'", "call.tid > 0",
+        "call.comm == 'unit-policy'", "call.exe:basename() == 'unit-policy'", "call.path == '/usr/share'",
+        "call.rawpath == '/usr/share/../share'", "call.newpath == nil", "call.addr == nil", "call.dirfd.number == -100",
+        "tostring(call.dirfd) == 'AT_FDCWD'", "call.dirfd.kind == 'dir'", "call.dirfd < 0", "#call.args == 6",
+        "call.args[1] & 0xffffffff == 0xffffff9c", "call.args[3] == call.flags.number", "not pcall(function() return call.args[7] end)",
+        "call.flags:has 'O_CLOEXEC'", "call.flags:has 'O_RDONLY'", "not call.flags:has 'O_RDWR'", "not call.flags:has 'O_CREAT'",
+        "call.flags:has 'O_RDONLY|O_CLOEXEC'", "not pcall(call.flags.has, call.flags, 'O_NOTHING')",
+        "tostring(call.flags) == 'O_RDONLY|O_CLOEXEC'", "tostring(call.flags + 'O_APPEND' - 'O_CLOEXEC') == 'O_RDONLY|O_APPEND'",
+        "(call.flags:with 'O_RDWR'):has 'O_RDWR'", "call.flags:with('O_WRONLY'):without('O_WRONLY') == call.flags",
+        "tostring(call) == 'openat(AT_FDCWD, \"/usr/share/../share\", O_RDONLY|O_CLOEXEC)'", "call.memory:string(call.args[2]) == call.rawpath",
+        "call.memory:read(call.args[2], 4) == '/usr'", "select(2, call.memory:read(8, 4)) == 'Bad address'", "call.memory:string(8) == nil",
+        "call.memory:write(8, 'x') == nil", "getmetatable(call) == false", "getmetatable('') == false",
+        "not pcall(function() call.name = 'x' end)", "not pcall(function() call.flags = 'O_NOTHING' end)",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof conditions / sizeof conditions[0]; i++)
+        check_holds(conditions[i]);
+}
+
+/* Handler bodies that change openat's arguments, and what the call then says of itself. */
+static void arguments_can_be_rewritten(void **state)
+{
+    static const struct { const char *body, *expected; } rows[] = {
+        { "call.flags = call.flags + 'O_NOFOLLOW'", "O_RDONLY|O_CREAT|O_NOFOLLOW" },
+        { "call.flags = 'O_WRONLY|O_CREAT'", "O_WRONLY|O_CREAT" },
+        { "call.flags = 1", "O_WRONLY" },
+        { "call.mode = 'S_IRUSR|S_IWUSR'", "0600" },
+        { "call.mode = call.mode - 'S_IWGRP' - 'S_IWOTH'", "0644" },
+        { "call.args[4] = 256", "0400" },
+        { "call.path = '/usr/bin'", "/usr/bin" },
+        { "call.dirfd = 5", "5" },
+    };
+    const uint64_t args[6] = { (uint64_t)AT_FDCWD, WORD("/usr/share"), O_RDONLY | O_CREAT, 0666 };
+    char text[512];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        snprintf(text, sizeof text, "on('openat', function(call) %s\n local all = call.path .. ' ' .. tostring(call.dirfd) .. ' ' .. "
+                 "tostring(call.flags) .. ' ' .. tostring(call.mode)\n return all:find('%s', 1, true) ~= nil end)", rows[i].body, rows[i].expected);
+        check_one(text, "allow", "openat", args);
+    }
+}
+
+static void openat2_and_creat_have_flags(void **state)
+{
+    const uint64_t how[3] = { O_RDWR | O_CREAT, 0640, 0 };
+    const uint64_t openat2[6] = { (uint64_t)AT_FDCWD, WORD("/usr"), WORD(how), sizeof how }, creat[6] = { WORD("/usr/x"), 0600 };
+
+    (void)state;
+    check_one("on('@open', function(call) local old = call.flags:has 'O_RDWR' and tostring(call.mode) == '0640'\n"
+              "call.flags = call.flags:with 'O_RDONLY'\nreturn old and not call.flags:has 'O_RDWR' and call.flags:has 'O_CREAT' end)",
+              "allow", "openat2", openat2);
+    assert_int_equal(how[0], O_RDWR | O_CREAT);
+    check_one("on('@open', function(call) return call.flags:has 'O_WRONLY|O_CREAT|O_TRUNC' and call.mode:has 'S_IRUSR' end)", "allow",
+              "creat", creat);
+}
+
+static void addresses_have_parts(void **state)
+{
+    struct sockaddr_in in = { .sin_family = AF_INET, .sin_port = htons(5432) };
+    struct sockaddr_in6 in6 = { .sin6_family = AF_INET6, .sin6_port = htons(80), .sin6_addr = IN6ADDR_LOOPBACK_INIT };
+    struct sockaddr_un un = { .sun_family = AF_UNIX, .sun_path = "/run/x" }, abstract = { .sun_family = AF_UNIX, .sun_path = "\0name" };
+    const size_t name = offsetof(struct sockaddr_un, sun_path) + 5;
+    const struct { const void *addr; size_t len; const char *body; } rows[] = {
+        { &in, sizeof in, "return a.family == 'AF_INET' and a.ip == '10.1.2.3' and a.port == 5432 and a.path == nil and tostring(a) == '10.1.2.3:5432'" },
+        { &in6, sizeof in6, "return a.family == 'AF_INET6' and a.ip == '::1' and a.port == 80 and tostring(a) == '[::1]:80'" },
+        { &un, sizeof un, "return a.family == 'AF_UNIX' and a.path == '/run/x' and a.ip == nil and a.port == nil" },
+        { &abstract, name, "return a.path == '@name'" },
+        { &in, 1, "return a.ip == nil and a.port == nil" },
+        { &in, sizeof in, "c.addr = { ip = '127.0.0.1', port = 99 } return tostring(c.addr) == '127.0.0.1:99' and c.addrlen == 16" },
+        { &in, sizeof in, "c.addr = { port = 1 } return tostring(c.addr) == '10.1.2.3:1'" },
+        { &in, sizeof in, "c.addr = { ip = '::1' } return tostring(c.addr) == '[::1]:5432' and c.args[3] == 28" },
+        { &in6, sizeof in6, "c.addr = { ip = '1.2.3.4' } return tostring(c.addr) == '[::ffff:1.2.3.4]:80'" },
+        { &in6, sizeof in6, "c.addr = { path = '@x' } return c.addr.path == '@x' and c.args[3] == 4" },
+        { &in, sizeof in, "return not pcall(function() a.port = 1 end) and not pcall(function() c.addr = { ip = 'x' } end)" },
+        { &in, sizeof in, "return tostring(c) == 'connect(3, {AF_INET, 10.1.2.3, port 5432}, 16)'" },
+    };
+    char text[512];
+
+    (void)state;
+    inet_pton(AF_INET, "10.1.2.3", &in.sin_addr);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        const uint64_t args[6] = { 3, WORD(rows[i].addr), rows[i].len };
+        snprintf(text, sizeof text, "on('connect', function(c) local a = c.addr %s end)", rows[i].body);
+        check_one(text, "allow", "connect", args);
+    }
+}
+
+static void descriptors_and_buffers_are_seen(void **state)
+{
+    const char *const argv[] = { "ls", "-l", "\xff", NULL };
+    int ends[2];
+
+    (void)state;
+    assert_int_equal(pipe(ends), 0);
+    const uint64_t write_args[6] = { (uint64_t)ends[1], WORD("a\n\0b"), 4 }, exec_args[6] = { WORD("/bin/ls"), WORD(argv), 0 };
+    check_one("on('write', function(c) return c.fd.kind == 'pipe' and c.fd.path:find 'pipe' == 1 and c.buf == 'a\\n\\0b' and c.count == 4\n"
+              "and tostring(c):find('\"a\\\\n\\\\000b\", 4', 1, true) ~= nil end)", "allow", "write", write_args);
+    check_one("on('write', function(c) c.buf = 'xyz!!' return c.buf == 'xyz!!' and c.count == 5 end)", "allow", "write", write_args);
+    check_one("on('close', function(c) return c.fd.kind == 'none' and c.fd.path == nil end)", "allow", "close", (const uint64_t[6]){ 999 });
+    check_one("on('execve', function(c) return #c.argv == 3 and c.argv[2] == '-l' and c.argv[3] == '\\xff' and #c.envp == 0\n"
+              "and not pcall(function() c.argv = {} end) end)", "allow", "execve", exec_args);
+    close(ends[0]);
+    close(ends[1]);
+}
+
+static void strings_end_before_an_unmapped_page(void **state)
+{
+    long page = sysconf(_SC_PAGESIZE);
+    char *map = mmap(NULL, 2 * (size_t)page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    (void)state;
+    assert_true(map != MAP_FAILED);
+    munmap(map + page, (size_t)page);
+    char *path = map + page - 5;
+    memcpy(path, "/usr", 5);
+    const uint64_t args[6] = { WORD(path), WORD(path) };
+    check_one("on('kill', function(c) return c.memory:string(c.args[1]) == '/usr' and c.memory:string(c.args[1] + 1) == 'usr' end)", "allow",
+              "kill", args);
+    munmap(map, (size_t)page);
+}
+
+static void a_saved_call_is_dead(void **state)
+{
+    struct policy *policy = script("local saved, fd\non('close', function(c) saved = c; fd = c.fd return true end)\n"
+                                   "event('exit', function() log('%s', saved.name) end)\n"
+                                   "on('dup', function(c) return fd.path end)");
+    struct judge judge = policy_judge(policy);
+
+    (void)state;
+    assert_verdict(policy, "allow", "close", 2);
+    capture();
+    judge.event(judge.self, "exit", 1, 0);
+    assert_said("nurse: p.lua:3: this call is over: `call` can only be used inside its handler\n");
+    capture();
+    assert_verdict(policy, "deny EPERM", "dup", 2);
+    assert_said("nurse: p.lua:4: this descriptor belongs to an earlier call; denied\n");
+    policy_free(policy);
+}
+
+/* --- after and event --- */
+
+static void after_sees_and_replaces_results(void **state)
+{
+    static const struct { const char *body; int64_t result, expected; } rows[] = {
+        { "assert(r == 5 and e == nil)", 5, 5 },
+        { "assert(r == -2 and e == 'ENOENT') return 'EACCES'", -2, -EACCES },
+        { "return r + 1", 5, 6 },
+        { "return c.buf == 'hello' and 1 or 0", 5, 1 },
+        { "return c.buf == nil and 1 or 0", -9, 1 },
+        { "return true", 5, -EPERM },
+        { "error 'x'", 5, -EPERM },
+    };
+    char text[512];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        snprintf(text, sizeof text, "default 'allow' after('read', function(c, r, e) %s end)", rows[i].body);
+        struct policy *policy = script(text);
+        struct judge judge = policy_judge(policy);
+        struct call *call = new_call("read", ABI_X86_64, (const uint64_t[6]){ 0, WORD("hello world"), 11 });
+        int64_t result = rows[i].result;
+        capture();
+        bool replaced = judge.after(judge.self, call, &result);
+        policy_free(policy);
+        said();
+        call_end_test(call);
+        assert_int_equal(result, rows[i].expected);
+        assert_int_equal(replaced, result != rows[i].result);
+    }
+}
+
+static void after_watches_what_it_names(void **state)
+{
+    struct policy *policy = script("default 'allow' after('read @time', function() end)");
+    struct judge judge = policy_judge(policy);
+
+    (void)state;
+    assert_true(judge.watches(judge.self, abi_find("read")));
+    assert_false(judge.watches(judge.self, abi_find("write")));
+    policy_free(policy);
+}
+
+static void events_reach_their_handlers(void **state)
+{
+    struct policy *policy = script("event('exit', function(p) log('%s %d %d', p.name, p.pid, p.status) end)\n"
+                                   "event('exit', function(p) error 'late' end)");
+    capture();
+    struct judge judge = policy_judge(policy);
+
+    (void)state;
+    judge.event(judge.self, "exit", 12, 3);
+    judge.event(judge.self, "start", 12, 3);
+    assert_said("nurse: exit 12 3\nnurse: p.lua:2: late\n");
+    policy_free(policy);
+}
+
+/* --- whole policies --- */
+
+static void an_everyday_policy_works(void **state)
+{
+    struct sockaddr_in in = { .sin_family = AF_INET, .sin_port = htons(5432) };
+    struct policy *policy = new_policy(NULL);
+    char path[PATH_MAX + 16];
+
+    (void)state;
+    snprintf(path, sizeof path, "%s/everyday.lua", data);
+    assert_int_equal(policy_add(policy, path), 0);
+    assert_verdict(policy, "allow", "openat", (uint64_t)AT_FDCWD, WORD("/etc/passwd"), O_RDONLY);
+    assert_verdict(policy, "deny EACCES", "openat", (uint64_t)AT_FDCWD, WORD("/etc/../secret/password"), O_RDONLY);
+    assert_verdict(policy, "deny EROFS", "open", WORD("/etc/passwd"), O_RDWR);
+    assert_verdict(policy, "deny EROFS", "creat", WORD("/etc/passwd"), 0600);
+    assert_verdict(policy, "allow", "connect", 3, WORD(&in), sizeof in);
+    assert_verdict(policy, "emulate 42", "getpid", 0);
+    assert_verdict(policy, "allow", "mmap", 0);
+    assert_verdict(policy, "kill", "ptrace", 0);
+    assert_verdict(policy, "deny EPERM", "socket", 0);
+    policy_free(policy);
+}
+
+static void unveil_hides_the_rest(void **state)
+{
+    struct policy *policy = new_policy(NULL);
+    char path[PATH_MAX + 16];
+
+    (void)state;
+    snprintf(path, sizeof path, "%s/unveiled.lua", data);
+    assert_int_equal(policy_add(policy, path), 0);
+    assert_verdict(policy, "allow", "open", WORD("/usr/share"), O_RDONLY);
+    assert_verdict(policy, "deny EACCES", "open", WORD("/usr/share"), O_RDWR);
+    assert_verdict(policy, "deny ENOENT", "open", WORD("/usr/secret/x"), O_RDONLY);
+    assert_verdict(policy, "deny ENOENT", "open", WORD("/etc/passwd"), O_RDONLY);
+    assert_verdict(policy, "allow", "open", WORD("/tmp/x"), O_RDWR | O_CREAT);
+    assert_verdict(policy, "deny EACCES", "rename", WORD("/tmp/x"), WORD("/usr/x"));
+    assert_verdict(policy, "allow", "getpid", 0);
+    policy_free(policy);
+}
+
+static void groups_are_printed(void **state)
+{
+    char *text;
+    size_t size;
+    FILE *out = open_memstream(&text, &size);
+
+    (void)state;
+    assert_int_equal(policy_group_print(out, "open"), 0);
+    assert_int_equal(policy_group_print(out, "nothing"), -ENOENT);
+    assert_int_equal(policy_group_print(out, NULL), 0);
+    fclose(out);
+    assert_int_equal(strncmp(text, "@open: ", 7), 0);
+    assert_non_null(strstr(text, "openat2"));
+    assert_non_null(strstr(text, "@stdio: "));
+    free(text);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(statements_make_constants),
+        cmocka_unit_test(rules_say_where_they_stand),
+        cmocka_unit_test(params_take_the_type_of_their_fallback),
+        cmocka_unit_test(log_and_print_speak_on_stderr),
+        cmocka_unit_test(mistakes_name_file_and_line),
+        cmocka_unit_test(long_file_names_stay_whole),
+        cmocka_unit_test(a_missing_policy_is_one_line),
+        cmocka_unit_test(search_finds_names),
+        cmocka_unit_test(scripts_include_others),
+        cmocka_unit_test(the_strictest_layer_wins),
+        cmocka_unit_test(a_script_without_rules_adds_no_layer),
+        cmocka_unit_test(handlers_stand_in_the_order_written),
+        cmocka_unit_test(unsafe_calls_must_be_named),
+        cmocka_unit_test(rewrites_run_in_order),
+        cmocka_unit_test(rows_of_one_architecture_have_their_own_arguments),
+        cmocka_unit_test(handlers_return_verdicts),
+        cmocka_unit_test(faults_are_denials_with_a_line),
+        cmocka_unit_test(on_error_kill_kills),
+        cmocka_unit_test(faults_are_said_once_and_counted),
+        cmocka_unit_test(limits_leave_the_next_decision_whole),
+        cmocka_unit_test(paths_have_methods),
+        cmocka_unit_test(the_call_shows_its_arguments),
+        cmocka_unit_test(arguments_can_be_rewritten),
+        cmocka_unit_test(openat2_and_creat_have_flags),
+        cmocka_unit_test(addresses_have_parts),
+        cmocka_unit_test(descriptors_and_buffers_are_seen),
+        cmocka_unit_test(strings_end_before_an_unmapped_page),
+        cmocka_unit_test(a_saved_call_is_dead),
+        cmocka_unit_test(after_sees_and_replaces_results),
+        cmocka_unit_test(after_watches_what_it_names),
+        cmocka_unit_test(events_reach_their_handlers),
+        cmocka_unit_test(an_everyday_policy_works),
+        cmocka_unit_test(unveil_hides_the_rest),
+        cmocka_unit_test(groups_are_printed),
+    };
+
+    return cmocka_run_group_tests(tests, setup, teardown);
+}

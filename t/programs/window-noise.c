@@ -1,0 +1,103 @@
+/*
+ * window-noise: writes random bytes over its own request window for so many milliseconds (default 2000) while it makes calls, then stops,
+ * and sees whether its calls are still answered. What a taken-over program would do to the helper.
+ *
+ * It says which mapping it wrote to; without one it says so, and the test knows that it proved nothing.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+static uint64_t state = 88172645463325252u;
+
+static uint64_t rnd(void)
+{
+    state ^= state << 13;
+    state ^= state >> 7;
+    state ^= state << 17;
+    return state;
+}
+
+/* The writable mapping whose name holds "nurse-request". */
+static unsigned char *find_window(size_t *size)
+{
+    char line[4400], rights[8];
+    unsigned long from, to;
+    unsigned char *window = NULL;
+    FILE *maps = fopen("/proc/self/maps", "r");
+
+    while (maps && fgets(line, sizeof line, maps)) {
+        if (!strstr(line, "nurse-request") || sscanf(line, "%lx-%lx %7s", &from, &to, rights) != 3 || rights[1] != 'w')
+            continue;
+        window = (unsigned char *)(uintptr_t)from;
+        *size = to - from;
+    }
+    if (maps)
+        fclose(maps);
+    return window;
+}
+
+static void noise(unsigned char *window, size_t size)
+{
+    size_t words = size / 8;
+    int few = (int)(rnd() % 4);
+    /* Mostly the first words, where the protocol lives; sometimes everything; small values reach further than wild ones. */
+    for (size_t i = 0; i < (few ? 16 : words); i++) {
+        uint64_t value = few == 1 ? rnd() % 8 : few == 2 ? rnd() % 400 : rnd();
+        size_t at = few ? rnd() % (words < 64 ? words : 64) : i;
+        memcpy(window + at * 8, &value, 8);
+    }
+}
+
+/* A call of libc, so that it takes the gate where there is one; any answer will do while there is noise. */
+static void some_call(void)
+{
+    switch (rnd() % 4) {
+    case 0: getppid(); break;
+    case 1: close(open("/etc/passwd", O_RDONLY)); break;
+    case 2: access("/etc", R_OK); break;
+    default: lseek(0, 0, SEEK_CUR);
+    }
+}
+
+static int still_answered(void)
+{
+    for (int i = 0; i < 100; i++) {
+        int fd = open("/etc/passwd", O_RDONLY);
+        char byte;
+        if (fd < 0 || read(fd, &byte, 1) != 1 || close(fd) != 0 || getpid() != syscall(SYS_getpid))
+            return 0;
+    }
+    return 1;
+}
+
+int main(int argc, char **argv)
+{
+    size_t size = 0;
+    unsigned char *window = find_window(&size);
+    long milliseconds = argc > 1 ? atol(argv[1]) : 2000;
+    struct timespec start, now;
+    unsigned long rounds = 0;
+
+    printf("window: %s\n", window ? "found" : "none");
+    fflush(stdout);
+    if (!window)
+        return 3;
+    state ^= (uint64_t)getpid() << 20;
+    clock_gettime(CLOCK_MONOTONIC, &start);
+    do {
+        noise(window, size);
+        some_call();
+        rounds++;
+        clock_gettime(CLOCK_MONOTONIC, &now);
+    } while ((now.tv_sec - start.tv_sec) * 1000 + (now.tv_nsec - start.tv_nsec) / 1000000 < milliseconds);
+    printf("rounds: %s\n", rounds > 100 ? "many" : "few");
+    printf("answered afterwards: %d\n", still_answered());
+    return 0;
+}
