@@ -128,7 +128,7 @@ check('emulate has no effect', 'on("mkdir unlink", function(call) return call:em
 check('emulate an error', 'on("mkdir", function(call) return call:emulate(-28) end) default "allow"', [['mkdir:new', '0', 'ENOSPC']]);
 
 # --- rewriting ---------------------------------------------------------------------------------------------
-check('rewriting a path', <<'LUA', [['cat:open/file', 'plain', 'faked'], ['cat:open/fake', 'faked', 'faked'], ['stat:open/file', 'size 6.*', 'size 6.*'], ['unlink:open/file', '0', '0'], ['cat:open/fake', undef, undef]],
+check('rewriting a path', <<'LUA', [['cat:open/file', 'plain', 'faked'], ['cat:open/fake', 'faked', 'faked'], ['stat:open/file', 'size 6.*', 'size 6.*'], ['unlink:open/file', '0', '0']],
 on("@open unlink unlinkat", function(call)
   if call.path:basename() == "file" then call.path = call.path:dirname() .. "/fake" end
   return call:allow()
@@ -254,6 +254,7 @@ check('unsafe calls are denied unless named', 'default "allow"', [['ptrace', 'ES
 # --- the shipped policies ----------------------------------------------------------------------------------
 {
     fresh();
+    unlink '/usr/made-by-a-test';
     my @acts = (program('acts'), 'cat:open/file', 'write:made:text', 'cat:/etc/hostname', 'cat:/etc/shadow', 'cat:/root/.profile', 'write:/usr/made-by-a-test:x', 'socket:2', 'socket:1', 'mkdir:new',
         'rename:open/file:open/moved', 'link:/etc/shadow:got', 'chmod:/usr:755', 'kill:1:0', 'cat:/proc/self/comm', 'cat:/proc/1/environ', 'clock', 'symlink:/etc/shadow:trap', 'cat:trap');
     my $got = answers(nurse(undef, [], [@acts], { cwd => $work }));
@@ -264,10 +265,8 @@ check('unsafe calls are denied unless named', 'default "allow"', [['ptrace', 'ES
     );
     is($got->{$_} // 'nothing', $want{$_}, "default: $_ is $want{$_}") for sort keys %want;
     like($got->{clock} // '', qr/^year/, 'default: the clock');
-    ok(!-e '/usr/made-by-a-test', 'default: nothing was written to /usr');
+    ok(!-e '/usr/made-by-a-test', 'default: nothing was written to /usr') or unlink '/usr/made-by-a-test';
     is($got->{'cat:/etc/hostname'} // 'nothing', (slurp('/etc/hostname') =~ /(.*)/)[0], 'default: the system is read') if -e '/etc/hostname';
-    my $elsewhere = scratch() . '/elsewhere';
-    mkdir $elsewhere;
     my $named = nurse('default', ['-D', 'read=/root', '-D', 'write=/nonexistent:/opt'], [program('acts'), 'stat:/root', 'count:/root'], { cwd => $work });
     like(answers($named)->{'count:/root'} // '', qr/^\d+$/, 'default: -D read= adds a directory, and the name is found without a path');
     my $traced = nurse('trace-all', [], [program('acts'), 'cat:open/missing'], { cwd => $work });

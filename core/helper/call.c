@@ -468,7 +468,10 @@ int call_fd(struct call *call, int fd, char *path, size_t size, const char **kin
     ssize_t n;
 
     *kind = "none";
-    snprintf(link, sizeof link, "/proc/%d/fd/%d", call->process->pid, fd);
+    if (fd == AT_FDCWD)
+        snprintf(link, sizeof link, "/proc/%d/cwd", call->process->pid);
+    else
+        snprintf(link, sizeof link, "/proc/%d/fd/%d", call->process->pid, fd);
     n = readlink(link, path, size - 1);
     if (n < 0)
         return errno == ENOENT ? -EBADF : -errno;

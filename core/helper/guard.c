@@ -36,6 +36,10 @@ static int guard_open(struct call *call, int64_t *value)
         *value = -EINVAL;
         return ANSWER;
     }
+    if (strncmp(canonical, "/memfd:nurse-", 13) == 0) {    /* the windows themselves, by way of /proc/PID/map_files */
+        *value = -EACCES;
+        return ANSWER;
+    }
     if (path->pin.fd < 0 || path_is_procfs(path->pin.fd) == 0)
         return PASS;
     readable_only = (flags & O_ACCMODE) == O_RDONLY || (flags & O_PATH);
@@ -141,10 +145,13 @@ static int guard_process(struct call *call, int64_t *value)
     return refuse(value, ENOSYS);
 }
 
-/* A working directory that changes must be asked for again. */
+/* A working directory that changes must be asked for again, once the path that changes it has been found from the old one. */
 static int guard_chdir(struct call *call, int64_t *value)
 {
-    (void)value;
+    if (call->path_count)
+        *value = call_resolve(call, &call->paths[0]);
+    if (*value)
+        return ANSWER;
     if (call->process->cwd >= 0)
         close(call->process->cwd);
     call->process->cwd = -1;

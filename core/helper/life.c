@@ -36,6 +36,16 @@ static void life_go_on(struct call *call)
     call_free(call);
 }
 
+/* The call was allowed and this is what came of it: after() sees it and may replace it. */
+static void life_outcome(struct call *call, int64_t result)
+{
+    const struct judge *judge = call->process->sandbox->judge;
+
+    if (call->watched)
+        judge->after(judge->self, call, &result);
+    life_answer(call, result);
+}
+
 static bool life_in_thread(const struct call *call)
 {
     return call->row->where == ABI_THREAD || call->row->where == ABI_WATCHED || call->row->where == ABI_PROCESS;
@@ -46,7 +56,7 @@ static void life_allow(struct call *call)
     int64_t value = 0;
 
     if (guard_call(call, &value)) {
-        life_answer(call, value);
+        life_outcome(call, value);
     } else if (life_in_thread(call)) {
         if (call->rewritten || call->copied)
             say_notice("%s can only run in its own thread: what the policy changed in its arguments is ignored, the call is denied", call->row->name);
@@ -177,7 +187,7 @@ static void life_post(struct slot *slot, struct call *call)
     int error = order_make(call, &order);
 
     if (error) {
-        life_answer(call, error);
+        life_outcome(call, error);
         return;
     }
     memcpy(process->mailbox.orders[slot->i].bytes, call->arena, call->arena_used);
@@ -210,19 +220,14 @@ static void life_give(struct call *call)
     slot->last = call;
 }
 
-/* after() saw the true result and may have replaced it. */
+/* The trustee is done with the call; a gate that was told to wait for it has its result already. */
 static void life_finish(struct slot *slot, struct call *call, int64_t result)
 {
-    const struct judge *judge = call->process->sandbox->judge;
-
     slot->call = NULL;
-    if (call->answered) {
+    if (call->answered)
         call_free(call);
-        return;
-    }
-    if (call->watched)
-        judge->after(judge->self, call, &result);
-    life_answer(call, result);
+    else
+        life_outcome(call, result);
 }
 
 /* The result: what the cell says where the evidence bears it out; what the evidence says where not. */

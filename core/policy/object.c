@@ -43,7 +43,7 @@ static int object_push_verdict(lua_State *L, enum verdict_kind kind, int64_t val
 {
     uintptr_t packed = (uintptr_t)value << VERDICT_BITS | kind;
 
-    lua_pushlightuserdata(L, (void *)packed);    /* NOLINT(performance-no-int-to-ptr): never a pointer */
+    lua_pushlightuserdata(L, (void *)packed);    /* never used as a pointer */
     return 1;
 }
 
@@ -96,7 +96,7 @@ static int object_emulate(lua_State *L)
 {
     lua_Integer value = luaL_checkinteger(L, 2);
 
-    luaL_argcheck(L, value == (value << VERDICT_BITS) >> VERDICT_BITS, 2, "the value has more than 61 bits");
+    luaL_argcheck(L, value == (lua_Integer)((lua_Unsigned)value << VERDICT_BITS) >> VERDICT_BITS, 2, "the value has more than 61 bits");
     return object_push_verdict(L, VERDICT_EMULATE, value);
 }
 
@@ -108,9 +108,9 @@ static int object_kill(lua_State *L)
 static int object_verdict_text(lua_State *L)
 {
     static const char *const kinds[] = { "allow", "emulate", "ask", "deny", "kill" };    /* ORDER verdict_kind */
-    struct verdict verdict;
+    struct verdict verdict = { 0 };
 
-    if (lua_type(L, 1) != LUA_TLIGHTUSERDATA || object_verdict(L, 1, &verdict) < 0)
+    if (lua_type(L, 1) != LUA_TLIGHTUSERDATA || object_verdict(L, 1, &verdict) != 1)
         return luaL_error(L, "a verdict was expected");
     const char *kind = kinds[verdict.kind];
     if (verdict.kind == VERDICT_DENY && abi_errno_name(verdict.error))

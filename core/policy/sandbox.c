@@ -57,20 +57,34 @@ static void sandbox_shape(const char *pattern, size_t len, struct pattern_shape 
     }
 }
 
+/* gmatch knows no anchor. */
+static void sandbox_shape_unanchored(const char *pattern, size_t len, struct pattern_shape *shape)
+{
+    sandbox_shape(pattern, len, shape);
+    shape->anchored = false;
+}
+
+/* A plain search: no character is special. */
+static void sandbox_shape_plain(const char *pattern, size_t len, struct pattern_shape *shape)
+{
+    (void)pattern, (void)len;
+    *shape = (struct pattern_shape){ 0 };
+}
+
 /*
  * Lua's matcher backtracks: k items of variable length on n bytes need up to C(n+k, k) steps, one k more when the pattern isn't
  * anchored, twice as many for each '?'. A pattern is refused when that worst case is too long for this subject; so "^(.*)/" works on
  * whole buffers and ("a*"):rep(30) on nothing.
  */
-static void sandbox_check_pattern(lua_State *L, bool anchors)
+static void sandbox_check_pattern(lua_State *L, void (*shape_of)(const char *pattern, size_t len, struct pattern_shape *shape))
 {
     size_t n, m;
     struct pattern_shape shape;
 
     luaL_checklstring(L, 1, &n);
     const char *pattern = luaL_checklstring(L, 2, &m);
-    sandbox_shape(pattern, m, &shape);
-    int k = shape.loops + !(anchors && shape.anchored);
+    shape_of(pattern, m, &shape);
+    int k = shape.loops + !shape.anchored;
     double steps = 1 + (double)m / 16;
     for (int i = 1; i <= k && steps <= PATTERN_STEPS; i++)
         steps *= ((double)n + i) / i;
@@ -82,13 +96,19 @@ static void sandbox_check_pattern(lua_State *L, bool anchors)
 
 static int sandbox_pattern(lua_State *L)
 {
-    sandbox_check_pattern(L, true);
+    sandbox_check_pattern(L, sandbox_shape);
+    return sandbox_original(L);
+}
+
+static int sandbox_find(lua_State *L)
+{
+    sandbox_check_pattern(L, lua_toboolean(L, 4) ? sandbox_shape_plain : sandbox_shape);
     return sandbox_original(L);
 }
 
 static int sandbox_gmatch(lua_State *L)
 {
-    sandbox_check_pattern(L, false);    /* '^' is no anchor there */
+    sandbox_check_pattern(L, sandbox_shape_unanchored);
     return sandbox_original(L);
 }
 
@@ -207,7 +227,7 @@ static const struct guard base_functions[] = {
 };
 
 static const struct guard string_functions[] = {
-    { "byte", NULL }, { "char", NULL }, { "find", sandbox_pattern }, { "format", NULL }, { "gmatch", sandbox_gmatch },
+    { "byte", NULL }, { "char", NULL }, { "find", sandbox_find }, { "format", NULL }, { "gmatch", sandbox_gmatch },
     { "gsub", sandbox_pattern }, { "len", NULL }, { "lower", NULL }, { "match", sandbox_pattern }, { "pack", NULL },
     { "packsize", NULL }, { "rep", sandbox_rep }, { "reverse", NULL }, { "sub", NULL }, { "unpack", NULL },
     { "upper", NULL }, { NULL, NULL },

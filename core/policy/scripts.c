@@ -22,8 +22,10 @@ struct layer *scripts_layer(lua_State *L, const char *path, struct layer *script
 
     p->layers = state_grow(L, p->layers, p->layer_count, sizeof *p->layers);
     struct layer *layer = calloc(1, sizeof *layer);
-    if (!layer)
+    if (!layer) {
         luaL_error(L, "out of memory");
+        return NULL;    /* not reached: luaL_error never returns */
+    }
     p->layers[p->layer_count++] = layer;
     layer->policy = p;
     layer->script = script ? script : layer;
@@ -162,7 +164,7 @@ int scripts_require(lua_State *L)
     const struct policy_module *module = scripts_module(name);
 
     if (!module)
-        luaL_error(L, "no module '%s' in this nurse", name);
+        return luaL_error(L, "no module '%s' in this nurse", name);
     lua_settop(L, 1);
     lua_rawgeti(L, LUA_REGISTRYINDEX, script->loaded);
     lua_pushvalue(L, 1);

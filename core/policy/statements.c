@@ -44,32 +44,44 @@ static void statements_set_row(struct rule *rule, size_t row)
     rule->rows[row / CHAR_BIT] |= (unsigned char)(1u << row % CHAR_BIT);
 }
 
-static bool statements_is_group(struct word word, const char *name)
+static bool statements_any(const struct abi_call *row)
 {
-    return word.len == strlen(name) && memcmp(word.text, name, word.len) == 0;
+    (void)row;
+    return true;
 }
 
-/*
- * Rows of a group, or of all calls. Kernel work outside the route table (ABI_UNSAFE) is only granted by its own name or by
- * @unsafe: a group that happens to hold such a call may deny it, but not allow it.
- */
-static void statements_name_group(lua_State *L, struct rule *rule, struct word word, bool grants)
+static bool statements_has_path(const struct abi_call *row)
 {
-    char name[64];
-    uint32_t members = 0;
+    for (int i = 0; i < 6; i++)
+        if (row->args[i].type >= ABI_PATH && row->args[i].type <= ABI_PATH_OPEN)
+            return true;
+    return false;
+}
 
-    snprintf(name, sizeof name, "%.*s", (int)word.len - 1, word.text + 1);
-    if (!statements_is_group(word, "@all")) {
-        int group = abi_group(name);
-        if (group < 0)
-            luaL_error(L, "unknown group '@%s'", name);
-        members = 1u << group;
-        grants = grants && strcmp(name, "unsafe") != 0;
-    }
+/* Groups that follow from the calls themselves. */
+static const struct { const char *name; bool (*holds)(const struct abi_call *row); } computed_groups[] = {
+    { "all", statements_any }, { "paths", statements_has_path }, { NULL, NULL },
+};
+
+/*
+ * Rows of a group. Kernel work outside the route table (ABI_UNSAFE) is only granted by its own name or by @unsafe: a group that
+ * happens to hold such a call may deny it, but not allow it.
+ */
+static void statements_name_group(lua_State *L, struct rule *rule, const char *name, bool grants)
+{
     const struct abi_call *row;
-    for (size_t i = 0; (row = abi_row(i)); i++)
-        if ((members == 0 || row->groups & members) && !(grants && row->where == ABI_UNSAFE))
+    int group = abi_group(name), computed = 0;
+
+    while (computed_groups[computed].name && strcmp(computed_groups[computed].name, name) != 0)
+        computed++;
+    if (group < 0 && !computed_groups[computed].name)
+        luaL_error(L, "unknown group '@%s'", name);
+    bool skip_unsafe = grants && strcmp(name, "unsafe") != 0;
+    for (size_t i = 0; (row = abi_row(i)); i++) {
+        bool member = group >= 0 ? row->groups >> group & 1 : computed_groups[computed].holds(row);
+        if (member && !(skip_unsafe && row->where == ABI_UNSAFE))
             statements_set_row(rule, i);
+    }
 }
 
 static void statements_name(lua_State *L, struct rule *rule, struct word word, bool grants)
@@ -78,7 +90,7 @@ static void statements_name(lua_State *L, struct rule *rule, struct word word, b
 
     snprintf(name, sizeof name, "%.*s", (int)word.len, word.text);
     if (name[0] == '@') {
-        statements_name_group(L, rule, word, grants);
+        statements_name_group(L, rule, name + 1, grants);
         return;
     }
     if (word.len >= sizeof name || !abi_find(name))
@@ -86,32 +98,35 @@ static void statements_name(lua_State *L, struct rule *rule, struct word word, b
     statements_set_row(rule, (size_t)(abi_find(name) - abi_row(0)));
 }
 
-static void statements_name_string(lua_State *L, struct rule *rule, int index, bool grants)
+/* Returns how many names there were. */
+static int statements_name_string(lua_State *L, struct rule *rule, int index, bool grants)
 {
     const char *at = luaL_checkstring(L, index);
     struct word word;
+    int count = 0;
 
-    while (statements_word(&at, &word))
+    for (; statements_word(&at, &word); count++)
         statements_name(L, rule, word, grants);
+    return count;
 }
 
 /* The names at stack index 1, a string or a list, into rule->rows. */
 static void statements_names(lua_State *L, struct rule *rule, bool grants)
 {
-    static const unsigned char none[sizeof rule->rows];
+    int count = 0;
 
     memset(rule, 0, sizeof *rule);
     rule->handler = LUA_NOREF;
     if (lua_istable(L, 1)) {
         for (lua_Integer i = 1; lua_rawgeti(L, 1, i) != LUA_TNIL; i++) {
-            statements_name_string(L, rule, -1, grants);
+            count += statements_name_string(L, rule, -1, grants);
             lua_pop(L, 1);
         }
         lua_pop(L, 1);
     } else {
-        statements_name_string(L, rule, 1, grants);
+        count = statements_name_string(L, rule, 1, grants);
     }
-    if (memcmp(rule->rows, none, sizeof none) == 0)
+    if (count == 0)
         luaL_argerror(L, 1, "no system call is named");
 }
 
@@ -120,15 +135,17 @@ static const char *statements_where(lua_State *L)
     char place[PLACE_MAX];
 
     state_where(L, place, sizeof place);
-    return state_intern(policy_of(L), place);
+    return place[0] ? state_intern(policy_of(L), place) : statements_layer(L)->path;
 }
 
 static void statements_add(lua_State *L, struct rules *rules, const struct rule *rule)
 {
     rules->list = state_grow(L, rules->list, rules->count, sizeof *rules->list);
     struct rule *copy = malloc(sizeof *copy);
-    if (!copy)
+    if (!copy) {
         luaL_error(L, "out of memory");
+        return;    /* not reached: luaL_error never returns */
+    }
     *copy = *rule;
     rules->list[rules->count++] = copy;
 }

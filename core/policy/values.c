@@ -47,7 +47,7 @@ void values_push_set(lua_State *L, const struct abi_flag *flags, uint64_t value,
 static const struct abi_flag *set_next(lua_State *L, const struct abi_flag *flags, const char **at)
 {
     char name[64];
-    const struct abi_flag *flag;
+    const struct abi_flag *flag = NULL;
 
     *at += strspn(*at, "| ,");
     size_t len = strcspn(*at, "| ,");

@@ -19,7 +19,6 @@ local needs = {
   setxattr = "w", lsetxattr = "w", removexattr = "w", lremovexattr = "w",
   mkdir = "c", mkdirat = "c", rmdir = "c", unlink = "c", unlinkat = "c", mknod = "c", mknodat = "c",
   symlink = "c", symlinkat = "c", link = "c", linkat = "c", rename = "c", renameat = "c", renameat2 = "c",
-  creat = "wc",
 }
 
 -- The permissions that hold at a path: those of the nearest directory above it.
@@ -50,14 +49,10 @@ end
 
 default "allow"
 
-on("@open", function(call)
-  local problem = next(veil) and check(call.path, open_needs(call.flags))
-  if problem then return call:deny(problem) end
-end)
-
-on("@stat @file @dir @exec", function(call)
+on("@paths", function(call)
   if not next(veil) then return nil end
-  local wanted = needs[call.name] or "r"
+  local opens = call.name:find("^open") or call.name == "creat"
+  local wanted = opens and open_needs(call.flags) or needs[call.name] or "r"
   local problem = call.path and check(call.path, wanted) or call.newpath and check(call.newpath, wanted)
   if problem then return call:deny(problem) end
 end)

@@ -110,7 +110,7 @@ sub start {
             POSIX::close($_) for 3 .. 255;    # what the caller of the tests left open
             chdir $o->{cwd} or die "$o->{cwd}: $!" if defined $o->{cwd};
             my $env = $o->{env} // {};
-            for my $name (keys %$env) {
+            for my $name (sort keys %$env) {    # one order, for each run the same environment
                 if (defined $env->{$name}) { $ENV{$name} = $env->{$name} } else { delete $ENV{$name} }
             }
             $o->{before}->() if $o->{before};

@@ -430,6 +430,7 @@ static void unsafe_calls_must_be_named(void **state)
         { "on('@all', function() return true end)", "deny EPERM" },
         { "allow 'io_uring_setup'", "allow" },
         { "allow '@unsafe'", "allow" },
+        { "allow '@paths @admin'", "deny EPERM" },
         { "on('io_uring_setup', function() return true end)", "allow" },
         { "kill '@all'", "kill" },
     };
@@ -532,6 +533,7 @@ static void faults_are_denials_with_a_line(void **state)
         { "return table.move({}, 1, 1 << 60, 1)", "nurse: p.lua:2: table.move of more than a million" },
         { "table.insert(setmetatable({}, { __len = function() return 1 << 60 end }), 1, 1)", "nurse: p.lua:2: this function works on plain" },
         { "setmetatable({}, { __gc = function() while true do end end })", "nurse: p.lua:2: __gc is not available" },
+        { "return ('a'):rep(4000):gmatch('^.-.-.-b')", "nurse: p.lua:2: the pattern could take too long" },
         { "return io", "nurse: p.lua:2: undefined global 'io'" },
         { "return debug", "nurse: p.lua:2: undefined global 'debug'" },
         { "return dofile", "nurse: p.lua:2: undefined global 'dofile'" },
@@ -605,6 +607,32 @@ static void limits_leave_the_next_decision_whole(void **state)
     said();
 }
 
+/* Memory may end at any allocation: each cap gives an error, a denial or the right verdict, never a crash. */
+static void every_memory_limit_is_survived(void **state)
+{
+    bool loaded = false, decided = false;
+
+    (void)state;
+    write_script("p.lua", "default 'allow' on('openat', function(call)\n"
+                          "  return (call.path .. tostring(call) .. tostring(call.flags)):find 'usr' ~= nil end)");
+    for (size_t limit = 1024; limit < 256 * 1024; limit += 512) {
+        const struct policy_options options = { .memory = limit };
+        struct policy *policy;
+        capture();
+        if (policy_new(&policy, &options) == 0) {
+            if (policy_add(policy, "p.lua") == 0) {
+                loaded = true;
+                struct verdict verdict = decide(policy, "openat", (const uint64_t[6]){ (uint64_t)AT_FDCWD, WORD("/usr") });
+                decided = verdict.kind == VERDICT_ALLOW;
+                assert_true(decided || (verdict.kind == VERDICT_DENY && verdict.error == EPERM));
+            }
+            policy_free(policy);
+        }
+        said();
+    }
+    assert_true(loaded && decided);
+}
+
 /* --- the call object --- */
 
 static void paths_have_methods(void **state)
@@ -617,7 +645,8 @@ static void paths_have_methods(void **state)
         "not ('/a/x/b/y/c'):glob '/a/**/b'", "('/a/.b'):glob '/a/*'", "('/'):glob '/'", "('/'):glob '/**'",
         "('/a/b'):dirname() == '/a'", "('/a'):dirname() == '/'", "('/'):dirname() == '/'", "('a'):dirname() == '.'",
         "('/a/b/'):dirname() == '/a'", "('//a'):dirname() == '/'", "('/a/b'):basename() == 'b'", "('/'):basename() == '/'",
-        "('/a/b//'):basename() == 'b'", "('b'):basename() == 'b'", "(''):basename() == ''", "('ab'):upper() == 'AB'",
+        "('/a/b//'):basename() == 'b'", "('a*b*c*d*e*'):rep(99):find('a*b*c*d*e*', 1, true) == 1",
+        "('/home/me/x'):match '^/home/([%w_.-]+)/' == 'me'", "('x'):rep(9000):find '^(x*)$' == 1", "('a b c'):gsub('%s+', '') == 'abc'", "('b'):basename() == 'b'", "(''):basename() == ''", "('ab'):upper() == 'AB'",
     };
 
     (void)state;
@@ -861,6 +890,9 @@ static void unveil_hides_the_rest(void **state)
     assert_verdict(policy, "deny EACCES", "open", WORD("/usr/share"), O_RDWR);
     assert_verdict(policy, "deny ENOENT", "open", WORD("/usr/secret/x"), O_RDONLY);
     assert_verdict(policy, "deny ENOENT", "open", WORD("/etc/passwd"), O_RDONLY);
+    const uint64_t hidden[6] = { WORD("/etc/passwd"), WORD("/tmp") };
+    assert_non_null(strstr(decide(policy, "stat", hidden).rule, "unveiled.lua:2"));
+    assert_verdict(policy, "deny ENOENT", "chdir", WORD("/etc"));
     assert_verdict(policy, "allow", "open", WORD("/tmp/x"), O_RDWR | O_CREAT);
     assert_verdict(policy, "deny EACCES", "rename", WORD("/tmp/x"), WORD("/usr/x"));
     assert_verdict(policy, "allow", "getpid", 0);
@@ -907,6 +939,7 @@ int main(void)
         cmocka_unit_test(on_error_kill_kills),
         cmocka_unit_test(faults_are_said_once_and_counted),
         cmocka_unit_test(limits_leave_the_next_decision_whole),
+        cmocka_unit_test(every_memory_limit_is_survived),
         cmocka_unit_test(paths_have_methods),
         cmocka_unit_test(the_call_shows_its_arguments),
         cmocka_unit_test(arguments_can_be_rewritten),

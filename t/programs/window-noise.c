@@ -1,8 +1,10 @@
 /*
  * window-noise: writes random bytes over its own request window for so many milliseconds (default 2000) while it makes calls, then stops,
- * and sees whether its calls are still answered. What a taken-over program would do to the helper.
+ * and sees whether its calls are still answered. What a taken-over program would do to the helper: posted rubbish, half of it plausible.
  *
- * It says which mapping it wrote to; without one it says so, and the test knows that it proved nothing.
+ * The gate's own notes in that page (where its windows are, whether the trustee sleeps) are put right again, since without them the program
+ * only hurts itself and the noise ends early; `window-noise MS all` spares nothing, and may die or hang. Without a window it says so, and
+ * the test knows that it proved nothing.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -13,6 +15,8 @@
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "core/mailbox/layout.h"
 
 static uint64_t state = 88172645463325252u;
 
@@ -43,16 +47,40 @@ static unsigned char *find_window(size_t *size)
     return window;
 }
 
-static void noise(unsigned char *window, size_t size)
+static void rubbish(unsigned char *window, size_t words)
 {
-    size_t words = size / 8;
-    int few = (int)(rnd() % 4);
+    int kind = (int)(rnd() % 4);
     /* Mostly the first words, where the protocol lives; sometimes everything; small values reach further than wild ones. */
-    for (size_t i = 0; i < (few ? 16 : words); i++) {
-        uint64_t value = few == 1 ? rnd() % 8 : few == 2 ? rnd() % 400 : rnd();
-        size_t at = few ? rnd() % (words < 64 ? words : 64) : i;
+    for (size_t i = 0; i < (kind ? 16 : words); i++) {
+        uint64_t value = kind == 1 ? rnd() % 8 : kind == 2 ? rnd() % 500 : rnd();
+        size_t at = kind ? rnd() % 40 : i;
         memcpy(window + at * 8, &value, 8);
     }
+}
+
+/* A request as the gate would post it, but of no call that was made. */
+static void forgery(struct request *request)
+{
+    request->nr = rnd() % 8 ? rnd() % 460 : rnd();
+    for (int i = 0; i < 6; i++)
+        request->arg[i] = rnd() % 3 ? rnd() % 5 : rnd() % 2 ? (uintptr_t)request + rnd() % 4096 : rnd();
+    request->ip = rnd();
+    __atomic_store_n(&request->state, REQUEST_POSTED, __ATOMIC_SEQ_CST);
+}
+
+static void noise(unsigned char *window, size_t size, int spare)
+{
+    struct request *request = (struct request *)(void *)window, notes = *request;
+
+    if (rnd() % 2)
+        forgery(request);
+    else
+        rubbish(window, size / 8);
+    if (!spare)
+        return;
+    request->self = notes.self;
+    request->order = notes.order;
+    request->asleep = 1;
 }
 
 /* A call of libc, so that it takes the gate where there is one; any answer will do while there is noise. */
@@ -84,6 +112,7 @@ int main(int argc, char **argv)
     long milliseconds = argc > 1 ? atol(argv[1]) : 2000;
     struct timespec start, now;
     unsigned long rounds = 0;
+    int spare = argc <= 2;
 
     printf("window: %s\n", window ? "found" : "none");
     fflush(stdout);
@@ -92,11 +121,13 @@ int main(int argc, char **argv)
     state ^= (uint64_t)getpid() << 20;
     clock_gettime(CLOCK_MONOTONIC, &start);
     do {
-        noise(window, size);
+        noise(window, size, spare);
         some_call();
         rounds++;
         clock_gettime(CLOCK_MONOTONIC, &now);
     } while ((now.tv_sec - start.tv_sec) * 1000 + (now.tv_nsec - start.tv_nsec) / 1000000 < milliseconds);
+    ((struct request *)(void *)window)->busy = 0;
+    ((struct request *)(void *)window)->state = REQUEST_NONE;
     printf("rounds: %s\n", rounds > 100 ? "many" : "few");
     printf("answered afterwards: %d\n", still_answered());
     return 0;
