@@ -224,10 +224,12 @@ for my $case (['that sleeps', 'sleep:60', 64], ['that computes', 'burn:60000', 6
 }
 
 # --- noise in the request window ---------------------------------------------------------------------------
-# Forged requests are as good as calls, so the policy refuses those with which the program would only end itself.
+# Forged requests are as good as calls, so the policy refuses those with which the program would only end or block itself.
 my $judge = policy(<<'LUA');
 on("@open @stat getppid lseek _llseek", function(call) return call:allow() end)
-allow "@stdio mmap mmap2 mprotect brk exit_group set_tid_address set_robust_list set_thread_area arch_prctl rseq prlimit64 getrandom getpid futex futex_time64"
+on("close", function(call) return call.args[1] > 2 end)
+on("write", function(call) return call.buf ~= nil and call.buf:match "^[wra]%a+" ~= nil end)
+allow "read pread64 mmap mmap2 mprotect brk exit_group set_tid_address set_robust_list set_thread_area arch_prctl rseq prlimit64 getrandom getpid"
 allow "clock_gettime clock_gettime64"
 deny "@all"
 LUA

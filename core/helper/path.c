@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -114,15 +115,32 @@ static bool path_numbered(const char *path)
     return false;
 }
 
-/* Hold fd and read its path. False when the slow walk has to answer, since /proc/self may have been on the way. */
+/* Open a path and find its canonical spelling. An absolute path that the kernel finds without following a single link needs no
+ * question: it is its own canonical path, but for `.`, `..` and doubled slashes, which then mean what they say. Returns a descriptor
+ * or -errno. */
+static int path_open(int base, const char *path, int flags, char canonical[PATH_MAX])
+{
+    int fd = path[0] == '/' ? walk_open(AT_FDCWD, path, flags, RESOLVE_NO_SYMLINKS) : -ELOOP;
+    ssize_t length;
+
+    if (fd >= 0) {
+        strcpy(canonical, "/");
+        length = path_append(canonical, path);
+    } else {
+        if (fd == -ELOOP)
+            fd = walk_open(base, path, flags, RESOLVE_NO_MAGICLINKS);
+        length = fd < 0 ? fd : path_canonical(fd, canonical);
+    }
+    if (length < 0 && fd >= 0)
+        close(fd);
+    return length < 0 ? (int)length : fd;
+}
+
+/* Hold fd, whose path is known. False when the slow walk has to answer, since /proc/self may have been on the way. */
 static bool path_hold(struct path_pin *pin, int fd, const char *name)
 {
-    ssize_t length = path_canonical(fd, pin->canonical);
-
     pin->fd = fd;
-    if (length < 0)
-        walk_fail(pin, (int)-length);
-    else if ((path_numbered(pin->canonical) || path_numbered(name)) && path_is_procfs(fd))
+    if ((path_numbered(pin->canonical) || path_numbered(name)) && path_is_procfs(fd))
         return false;
     return true;
 }
@@ -130,7 +148,7 @@ static bool path_hold(struct path_pin *pin, int fd, const char *name)
 /* Follow the whole path. */
 static bool path_object(int base, const char *path, const char *name, struct path_pin *pin, int *error)
 {
-    int fd = walk_open(base, path, 0);
+    int fd = path_open(base, path, 0, pin->canonical);
 
     *error = fd < 0 ? -fd : 0;
     if (fd < 0 || !path_hold(pin, fd, ""))
@@ -143,7 +161,7 @@ static bool path_object(int base, const char *path, const char *name, struct pat
 /* Follow all but the last component. */
 static bool path_parent(int base, const struct split *split, enum path_last last, struct path_pin *pin)
 {
-    int fd = walk_open(base, split->parent, O_DIRECTORY);
+    int fd = path_open(base, split->parent, O_DIRECTORY, pin->canonical);
 
     if (fd < 0 || !path_hold(pin, fd, split->name))
         return false;

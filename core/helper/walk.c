@@ -43,9 +43,9 @@ struct part {
     bool last, dots;
 };
 
-int walk_open(int base, const char *path, int flags)
+int walk_open(int base, const char *path, int flags, uint64_t resolve)
 {
-    struct open_how how = { .flags = (unsigned)flags | O_PATH | O_CLOEXEC, .resolve = RESOLVE_NO_MAGICLINKS };
+    struct open_how how = { .flags = (unsigned)flags | O_PATH | O_CLOEXEC, .resolve = resolve };
     long fd = syscall(SYS_openat2, base, path, &how, sizeof(how));
 
     return fd < 0 ? -errno : (int)fd;
@@ -195,7 +195,7 @@ static int walk_magic(struct walk *walk, const char *name)
     int fd;
 
     if (!strcmp(name, "exe") && walk->view->exe && walk_at_program(walk)) {
-        fd = walk_open(AT_FDCWD, walk->view->exe, 0);
+        fd = walk_open(AT_FDCWD, walk->view->exe, 0, RESOLVE_NO_MAGICLINKS);
     } else {
         fd = openat(walk->fd, name, O_PATH | O_CLOEXEC);
         if (fd < 0)
@@ -240,7 +240,7 @@ static int walk_link(struct walk *walk, int link, const struct stat *st, const c
     if (fs.f_flags & NOSYMFOLLOW)
         return -ELOOP;
     if (fs.f_type == PROC_SUPER_MAGIC) {
-        int probe = walk_open(walk->fd, name, 0);
+        int probe = walk_open(walk->fd, name, 0, RESOLVE_NO_MAGICLINKS);
 
         if (probe == -ELOOP)
             return walk_magic(walk, name);

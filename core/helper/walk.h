@@ -7,10 +7,12 @@
 #ifndef NURSE_HELPER_WALK_H
 #define NURSE_HELPER_WALK_H
 
+#include <stdint.h>
+
 #include "core/helper/path.h"
 
-/* One O_PATH|O_CLOEXEC open by openat2 that follows no magic link. Returns the descriptor or -errno. */
-int walk_open(int base, const char *path, int flags);
+/* One O_PATH|O_CLOEXEC open by openat2 under these RESOLVE_* bits. Returns the descriptor or -errno. */
+int walk_open(int base, const char *path, int flags, uint64_t resolve);
 
 /* Resolve as path_resolve() does, from the directory `base` (left open; unused for an absolute path). pin must be empty. */
 void walk_path(const struct path_view *view, int base, const char *path, enum path_last last, struct path_pin *pin);

@@ -91,7 +91,7 @@ static void futex_wake(uint32_t *word)
 
 void mailbox_awake(struct mailbox *mailbox, bool awake, uint32_t spins)
 {
-    mailbox->orders[0].spins = spins;
+    mailbox->orders[0].spins = spins; mailbox->orders[0].yields = 50;
     store32(&mailbox->orders[0].awake, awake);
     atomic_thread_fence(memory_order_seq_cst);    /* before the caller looks at requests once more */
 }

@@ -24,7 +24,7 @@ static bool decide_read_verdict(struct policy *p, const struct rule *rule, struc
     char message[PLACE_MAX + 64];
 
     out->rule = rule->where;
-    int said = object_verdict(p->L, -1, out);
+    int said = verdicts_read(p->L, -1, out);
     if (said < 0) {
         snprintf(message, sizeof message, "%s: the handler returned a %s, not a verdict", rule->where, luaL_typename(p->L, -1));
         decide_fault(p, rule->where, message, out);

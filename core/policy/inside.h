@@ -152,10 +152,23 @@ void layers_final(struct verdict *verdict);
 
 /* object.c: [-0, +1] pushes the call object */
 void object_open(lua_State *L);
-/* A verdict that a handler returned, at a stack index: 1 verdict, 0 nothing said, -1 rubbish. */
-int object_verdict(lua_State *L, int index, struct verdict *out);
 /* The call under decision, or a Lua error. */
 struct call *object_call(lua_State *L);
+
+/* [-upvalues, +1] a metatable that scripts can't reach; the values on top go into each function */
+void object_metatable(lua_State *L, const luaL_Reg *functions, int upvalues);
+
+/* verdicts.c */
+void verdicts_open(lua_State *L);
+void verdicts_push_methods(lua_State *L);    /* [-0, +1] call's methods */
+/* A verdict that a handler returned, at a stack index: 1 verdict, 0 nothing said, -1 rubbish. */
+int verdicts_read(lua_State *L, int index, struct verdict *out);
+
+/* arguments.c: [-0, +1] push argument i; assign it from stack index 3. The last two: flags or mode of a call that has them elsewhere. */
+void arguments_push(lua_State *L, struct call *call, int i);
+void arguments_assign(lua_State *L, struct call *call, int i);
+int arguments_push_open(lua_State *L, struct call *call, bool mode);
+bool arguments_assign_open(lua_State *L, struct call *call, bool mode);
 
 /* values.c */
 void values_open(lua_State *L);

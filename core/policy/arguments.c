@@ -1,0 +1,282 @@
+/*
+ * arguments: the typed view of a call's arguments: how each type is pushed to Lua, and assigned from it.
+ *
+ * Runs in the helper, on the hot path. The program isn't believed: what is read here is the helper's copy, the same that will be executed.
+ * unit-policy.c: the_call_shows_its_arguments, arguments_can_be_rewritten.
+ */
+#include <fcntl.h>
+#include <string.h>
+
+#include "core/policy/inside.h"
+#include "core/policy/text.h"
+
+/* get: [-0, +1] push the value; set: assign the one at stack index 3. */
+
+struct argument { struct call *call; const struct abi_arg *arg; int i; };
+
+static void get_integer(lua_State *L, struct argument a)
+{
+    lua_pushinteger(L, text_integer(a.call, a.i));
+}
+
+static void set_integer(lua_State *L, struct argument a)
+{
+    call_set_arg(a.call, a.i, (uint64_t)luaL_checkinteger(L, 3));
+}
+
+static void get_path(lua_State *L, struct argument a)
+{
+    const char *path;
+
+    lua_pushstring(L, call_path(a.call, a.i, &path) == 0 ? path : NULL);
+}
+
+static void set_path(lua_State *L, struct argument a)
+{
+    int error = call_set_path(a.call, a.i, luaL_checkstring(L, 3));
+
+    if (error != 0)
+        luaL_error(L, "%s can't become '%s': %s", a.arg->name, lua_tostring(L, 3), strerror(-error));
+}
+
+static void get_string(lua_State *L, struct argument a)
+{
+    const void *bytes;
+    size_t count;
+
+    if (call_bytes(a.call, a.i, &bytes, &count) == 0)
+        lua_pushlstring(L, bytes, strnlen(bytes, count));
+    else
+        lua_pushnil(L);
+}
+
+static void set_bytes(lua_State *L, struct argument a, const void *bytes, size_t count)
+{
+    int error = call_set_bytes(a.call, a.i, bytes, count);
+
+    if (error != 0)
+        luaL_error(L, "%s can't be changed: %s", a.arg->name, strerror(-error));
+}
+
+static void set_string(lua_State *L, struct argument a)
+{
+    size_t len;
+    const char *text = luaL_checklstring(L, 3, &len);
+
+    set_bytes(L, a, text, len + 1);
+}
+
+static void get_bytes(lua_State *L, struct argument a)
+{
+    const void *bytes;
+    size_t count;
+
+    if (call_bytes(a.call, a.i, &bytes, &count) == 0)
+        lua_pushlstring(L, bytes, count);
+    else
+        lua_pushnil(L);
+}
+
+/* Bytes with their count in the next argument. */
+static void set_counted(lua_State *L, struct argument a, const void *bytes, size_t count)
+{
+    set_bytes(L, a, bytes, count);
+    call_set_arg(a.call, a.i + 1, count);
+}
+
+static void set_buffer(lua_State *L, struct argument a)
+{
+    size_t len;
+    const char *bytes = luaL_checklstring(L, 3, &len);
+
+    set_counted(L, a, bytes, len);
+}
+
+/* What the kernel has filled is known in after() only. */
+static void get_filled(lua_State *L, struct argument a)
+{
+    const struct policy *p = policy_of(L);
+
+    if (!p->has_result || p->result < 0)
+        lua_pushnil(L);
+    else
+        memory_push(L, a.call, call_arg(a.call, a.i), p->result < CALL_BYTES_MAX ? (size_t)p->result : CALL_BYTES_MAX);
+}
+
+static void get_strings(lua_State *L, struct argument a)
+{
+    memory_push_strings(L, a.call, call_arg(a.call, a.i));
+}
+
+static void set_never(lua_State *L, struct argument a)
+{
+    luaL_error(L, "%s can't be assigned", a.arg->name);
+}
+
+static void get_flags(lua_State *L, struct argument a)
+{
+    values_push_set(L, a.arg->set, (uint64_t)text_integer(a.call, a.i), false);
+}
+
+static void set_flags(lua_State *L, struct argument a)
+{
+    call_set_arg(a.call, a.i, values_check_set(L, 3, a.arg->set));
+}
+
+static void get_mode(lua_State *L, struct argument a)
+{
+    values_push_set(L, values_mode, call_arg(a.call, a.i) & 0177777, true);
+}
+
+static void set_mode(lua_State *L, struct argument a)
+{
+    call_set_arg(a.call, a.i, values_check_set(L, 3, values_mode));
+}
+
+static void get_fd(lua_State *L, struct argument a)
+{
+    values_push_fd(L, (int)text_integer(a.call, a.i));
+}
+
+static void set_fd(lua_State *L, struct argument a)
+{
+    call_set_arg(a.call, a.i, (uint64_t)(int64_t)values_check_fd(L, 3));
+}
+
+static bool argument_addr(struct argument a, struct text_addr *out)
+{
+    const void *bytes;
+
+    if (call_bytes(a.call, a.i, &bytes, &out->len) != 0 || out->len > sizeof out->raw)
+        return false;
+    memset(&out->raw, 0, sizeof out->raw);
+    memcpy(&out->raw, bytes, out->len);
+    return true;
+}
+
+static void get_addr(lua_State *L, struct argument a)
+{
+    struct text_addr addr;
+
+    if (argument_addr(a, &addr))
+        values_push_addr(L, &addr.raw, addr.len);
+    else
+        lua_pushnil(L);
+}
+
+static void set_addr(lua_State *L, struct argument a)
+{
+    struct text_addr old, new;
+
+    values_check_addr(L, 3, argument_addr(a, &old) ? &old : NULL, &new);
+    set_counted(L, a, &new.raw, new.len);
+}
+
+static void get_filled_addr(lua_State *L, struct argument a)
+{
+    struct text_addr addr = { .len = 0 };
+    uint32_t len = 0;
+
+    if (policy_of(L)->has_result && call_read(a.call, call_arg(a.call, a.i + 1), &len, sizeof len) == (ssize_t)sizeof len) {
+        addr.len = len < sizeof addr.raw ? len : sizeof addr.raw;
+        if (call_read(a.call, call_arg(a.call, a.i), &addr.raw, addr.len) == (ssize_t)addr.len && addr.len > 0) {
+            values_push_addr(L, &addr.raw, addr.len);
+            return;
+        }
+    }
+    lua_pushnil(L);
+}
+
+struct accessor { void (*get)(lua_State *L, struct argument a); void (*set)(lua_State *L, struct argument a); };
+
+static const struct accessor integer_accessor = { get_integer, set_integer };
+
+static const struct accessor accessors[] = {    /* by enum abi_type; the others are integers */
+    [ABI_FD] = { get_fd, set_fd },
+    [ABI_DIRFD] = { get_fd, set_fd },
+    [ABI_PATH] = { get_path, set_path },
+    [ABI_PATH_LINK] = { get_path, set_path },
+    [ABI_PATH_NAME] = { get_path, set_path },
+    [ABI_PATH_AT] = { get_path, set_path },
+    [ABI_PATH_OPEN] = { get_path, set_path },
+    [ABI_STRING] = { get_string, set_string },
+    [ABI_STRINGS] = { get_strings, set_never },
+    [ABI_FLAGS] = { get_flags, set_flags },
+    [ABI_MODE] = { get_mode, set_mode },
+    [ABI_ADDR_IN] = { get_addr, set_addr },
+    [ABI_ADDR_OUT] = { get_filled_addr, set_never },
+    [ABI_BUF_IN] = { get_bytes, set_buffer },
+    [ABI_BUF_OUT] = { get_filled, set_never },
+};
+
+static const struct accessor *argument_accessor(const struct abi_arg *arg)
+{
+    bool special = (size_t)arg->type < sizeof accessors / sizeof accessors[0] && accessors[arg->type].get;
+
+    return special ? &accessors[arg->type] : &integer_accessor;
+}
+
+void arguments_push(lua_State *L, struct call *call, int i)
+{
+    const struct abi_arg *arg = &call_row(call)->args[i];
+
+    argument_accessor(arg)->get(L, (struct argument){ call, arg, i });
+}
+
+void arguments_assign(lua_State *L, struct call *call, int i)
+{
+    const struct abi_arg *arg = &call_row(call)->args[i];
+
+    argument_accessor(arg)->set(L, (struct argument){ call, arg, i });
+}
+
+/* --- openat2 and creat have their flags elsewhere; policies for @open needn't know --- */
+
+static int open_how_index(const struct call *call)
+{
+    const struct abi_call *row = call_row(call);
+
+    for (int i = 0; i < 6; i++)
+        if (row->args[i].type == ABI_OPEN_HOW)
+            return i;
+    return -1;
+}
+
+static const struct abi_flag *open_flags(void)
+{
+    const struct abi_call *open = abi_find("open");
+
+    return open ? open->args[1].set : NULL;
+}
+
+int arguments_push_open(lua_State *L, struct call *call, bool mode)
+{
+    struct text_how how;
+    int i = open_how_index(call);
+
+    if (i >= 0 && text_how(call, i, &how) == 0) {
+        if (mode)
+            values_push_set(L, values_mode, how.mode, true);
+        else
+            values_push_set(L, open_flags(), how.flags, false);
+    } else if (!mode && strcmp(call_row(call)->name, "creat") == 0) {
+        values_push_set(L, open_flags(), O_CREAT | O_WRONLY | O_TRUNC, false);
+    } else {
+        lua_pushnil(L);
+    }
+    return 1;
+}
+
+bool arguments_assign_open(lua_State *L, struct call *call, bool mode)
+{
+    const void *bytes;
+    size_t count;
+    struct { uint64_t word[3]; unsigned char rest[232]; } how;
+    int i = open_how_index(call);
+
+    if (i < 0 || call_bytes(call, i, &bytes, &count) != 0 || count < sizeof how.word || count > sizeof how)
+        return false;
+    memcpy(&how, bytes, count);
+    how.word[mode] = values_check_set(L, 3, mode ? values_mode : open_flags());
+    return call_set_bytes(call, i, &how, count) == 0;
+}
