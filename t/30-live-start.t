@@ -50,12 +50,14 @@ same_as_native('found in PATH', ['prog', 'x'], {
 });
 
 # --- auxv --------------------------------------------------------------------------------------------------
-# With a function on the time calls the VDSO is hidden, so that those calls are seen; nothing else may change.
+# With a function on the time calls the VDSO is hidden (on i386: replaced by one without functions, since libc takes the gate's address
+# only beside a VDSO), so that those calls are seen; nothing else may change.
 my @constants = (gates())[1, 2];
 for my $kind (sort keys %auxv) {
     same_as_native("auxv, $kind", [$auxv{$kind}], { gates => \@constants });
     same_as_native("/proc/self/auxv, $kind", [$auxv{$kind}, 'file'], { gates => \@short });
-    (my $rest = run([$auxv{$kind}])->{out}) =~ s/^SYSINFO_EHDR: ELF$/SYSINFO_EHDR: none/m;
+    my $rest = run([$auxv{$kind}])->{out};
+    $rest =~ s/^SYSINFO_EHDR: ELF$/SYSINFO_EHDR: none/m if $kind !~ /32/;
     is(nurse((gates())[0][1], [], [$auxv{$kind}])->{out}, $rest, "auxv, $kind: with a function on the clock the VDSO is hidden, the rest stays");
 }
 

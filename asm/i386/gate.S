@@ -28,8 +28,9 @@ gate_enter:
         jae     .Lkernel
         btl     %eax, ORDER_ROUTES(%edx)
         jnc     .Lkernel
-        cmpl    $0, ORDER_AWAKE(%edx)
-        je      .Lkernel
+        movl    ORDER_AWAKE(%edx), %ecx
+        orl     ORDER_STRICT(%edx), %ecx
+        jz      .Lkernel
         movl    $1, %ecx                        /* if (xchg(&request->busy, 1)) go to the kernel; */
         xchgl   %ecx, %fs:REQUEST_BUSY
         testl   %ecx, %ecx
@@ -58,6 +59,17 @@ gate_enter:
         movl    $STATE_POSTED, %ecx
         xchgl   %ecx, %fs:REQUEST_STATE
 
+        cmpl    $0, ORDER_AWAKE(%edx)           /* strict: if (!order->awake) write(bell, order, 1); it can go to no kernel */
+        jne     .Lwatch
+        movl    ORDER_BELL(%edx), %ebx
+        movl    %edx, %ecx
+        movl    $1, %edx
+        movl    $__NR_write, %eax
+        int     $0x80
+        movl    %fs:REQUEST_ORDER, %edx
+        movl    %fs:REQUEST_SEEN, %eax
+
+.Lwatch:
         movl    ORDER_SPINS(%edx), %ecx         /* while (spins-- >= 0) if (order->answer_seq != seen) goto answered; */
 .Lspin: cmpl    ORDER_ANSWER_SEQ(%edx), %eax
         jne     .Lanswered
@@ -65,6 +77,8 @@ gate_enter:
         subl    $1, %ecx
         jns     .Lspin
 
+        cmpl    $0, ORDER_STRICT(%edx)
+        jne     .Lbell
         movl    $STATE_POSTED, %eax             /* too long. Not yet taken: take it back and go to the kernel */
         xorl    %ecx, %ecx
         lock cmpxchgl %ecx, %fs:REQUEST_STATE
@@ -93,6 +107,24 @@ gate_enter:
         cmpl    ORDER_ANSWER_SEQ(%edx), %eax
         je      .Lsleep
         movl    $0, %fs:REQUEST_WAITING
+
+.Lbell: movl    $1, %ecx                        /* strict: waiting = 1; write(bell) in case the helper went to sleep; read(bell) until answered */
+        xchgl   %ecx, %fs:REQUEST_WAITING
+        cmpl    ORDER_ANSWER_SEQ(%edx), %eax
+        jne     .Lrung
+        movl    ORDER_BELL(%edx), %ebx
+        movl    %edx, %ecx
+        movl    $1, %edx
+        movl    $__NR_write, %eax
+        int     $0x80
+        movl    %fs:REQUEST_SELF, %ecx
+        addl    $REQUEST_TRIES, %ecx
+        movl    $__NR_read, %eax
+        int     $0x80
+        movl    %fs:REQUEST_ORDER, %edx
+        movl    %fs:REQUEST_SEEN, %eax
+        jmp     .Lbell
+.Lrung: movl    $0, %fs:REQUEST_WAITING
 
 .Lanswered:
         movl    ORDER_ANSWER_KIND(%edx), %eax

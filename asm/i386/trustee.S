@@ -99,12 +99,14 @@ trustee_run:
         movl    $__NR_futex, %eax
         int     $0x80
 
-.Lring:                                         /* if (order->ring) NURSE_CALL(REPORT_RING); */
+.Lring:                                         /* if (order->ring) syscall(order->ring_nr, order->ring_arg...); */
         movl    %fs:ORDER_RING, %eax
         cmpl    $0, %eax
         je      .Lwait
-        xorl    %ebx, %ebx
-        movl    $CALL_NUMBER, %eax
+        movl    %fs:ORDER_RING_ARG0, %ebx
+        movl    %fs:ORDER_RING_ARG1, %ecx
+        movl    %fs:ORDER_RING_ARG2, %edx
+        movl    %fs:ORDER_RING_NR, %eax
         int     $0x80
         jmp     .Lwait
 

@@ -90,11 +90,13 @@ trustee_run:
         movl    $__NR_futex, %eax
         syscall
 
-.Lring:                                         /* if (order->ring) NURSE_CALL(REPORT_RING); */
+.Lring:                                         /* if (order->ring) syscall(order->ring_nr, order->ring_arg...); */
         cmpl    $0, ORDER_RING(%rbx)
         je      .Lwait
-        xorl    %edi, %edi
-        movl    $CALL_NUMBER, %eax
+        movq    ORDER_RING_ARG0(%rbx), %rdi
+        movq    ORDER_RING_ARG1(%rbx), %rsi
+        movq    ORDER_RING_ARG2(%rbx), %rdx
+        movq    ORDER_RING_NR(%rbx), %rax
         syscall
         jmp     .Lwait
 

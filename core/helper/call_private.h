@@ -66,6 +66,14 @@ bool call_open_flags(struct call *call, uint64_t *flags);
 /* guard.c: 0 lets the call go its way; 1 means *value is the answer. Holds keystone rules 1-5 whatever the policy said. */
 int guard_call(struct call *call, int64_t *value);
 
+/* strict.c: a call of a strict sandbox that only the thread could make: 1 means *value is the answer, 0 that the trustee may stand in. */
+int strict_stand_in(struct call *call, int64_t *value);
+/* True when the call names the one descriptor of a strict sandbox that is nurse's (keystone rule 3). */
+bool strict_reserved(const struct call *call);
+
+/* inform.c: answer a call that only asks about a pinned object; 1 means *value is the answer. */
+int inform_call(struct call *call, int64_t *value);
+
 /* order.c: make an order of an allowed call. Returns 0, or -errno, which is the call's result. */
 int order_make(struct call *call, struct mailbox_order *order);
 

@@ -4,6 +4,7 @@
  * Runs in the helper after the policy said allow and before anything is executed: no policy can change what is decided here. The rules
  * on memory ranges and on the helper's pid are in core/route/keystone.c and also in the kernel filter. Tests: t/51-attack-keystone.t.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/prctl.h>
@@ -121,6 +122,48 @@ static int guard_pid(struct call *call, int64_t *value)
     return (pid_t)call->args[0] == getpid() ? refuse(value, EPERM) : PASS;
 }
 
+/* Credentials, root and namespaces belong to each thread in the kernel, and helper and trustee must see what the program sees: they stay as
+ * they are. Asking for what one already has is granted. */
+static int guard_ids(struct call *call, int64_t *value)
+{
+    bool group = strstr(call->row->name, "gid") != NULL;
+    uint32_t own = group ? getgid() : getuid();
+
+    for (int i = 0; i < 3 && call->row->args[i].name; i++)
+        if ((uint32_t)call->args[i] != own && (uint32_t)call->args[i] != UINT32_MAX)
+            return refuse(value, EPERM);
+    return PASS;
+}
+
+static int guard_fixed(struct call *call, int64_t *value)
+{
+    say_notice("%s: credentials, root and namespaces of a sandbox can't change (keystone): EPERM", call->row->name);
+    return refuse(value, EPERM);
+}
+
+/* The end of the last thread of the program is the end of the process, though its trustee lives: the trustee then ends it for all. */
+static int guard_exit(struct call *call, int64_t *value)
+{
+    char path[64];
+    struct dirent *entry;
+    int threads = 0;
+    DIR *tasks;
+
+    (void)value;
+    snprintf(path, sizeof path, "/proc/%d/task", call->process->pid);
+    tasks = opendir(path);
+    while (tasks && (entry = readdir(tasks)))
+        threads += entry->d_name[0] != '.';
+    if (tasks)
+        closedir(tasks);
+    if (threads <= 2) {
+        call->row = abi_find("exit_group");
+        call->nr = abi_number(call->arch, call->row);
+        call->rewritten = true;
+    }
+    return PASS;
+}
+
 /* Threads share their process's trustee; new processes need their own, which this version can't give them. */
 static int guard_clone(struct call *call, int64_t *value)
 {
@@ -184,17 +227,25 @@ static const struct {
 } guards[] = {
     { "open", guard_open }, { "openat", guard_open }, { "openat2", guard_open }, { "creat", guard_open },
     { "readlink", guard_readlink }, { "readlinkat", guard_readlink },
-    { "prctl", guard_prctl },
+    { "prctl", guard_prctl }, { "exit", guard_exit },
     { "kill", guard_kill }, { "rt_sigqueueinfo", guard_kill },
     { "tkill", guard_pid }, { "tgkill", guard_pid }, { "rt_tgsigqueueinfo", guard_pid }, { "pidfd_open", guard_pid },
     { "clone", guard_clone }, { "clone3", guard_clone },
     { "fork", guard_process }, { "vfork", guard_process }, { "execve", guard_process }, { "execveat", guard_process },
-    { "chdir", guard_chdir }, { "fchdir", guard_chdir }, { "chroot", guard_chdir },
+    { "setuid", guard_ids }, { "setgid", guard_ids }, { "setreuid", guard_ids }, { "setregid", guard_ids }, { "setresuid", guard_ids },
+    { "setresgid", guard_ids }, { "setfsuid", guard_ids }, { "setfsgid", guard_ids }, { "setuid32", guard_ids }, { "setgid32", guard_ids },
+    { "setreuid32", guard_ids }, { "setregid32", guard_ids }, { "setresuid32", guard_ids }, { "setresgid32", guard_ids },
+    { "setfsuid32", guard_ids }, { "setfsgid32", guard_ids },
+    { "setgroups", guard_fixed }, { "setgroups32", guard_fixed }, { "capset", guard_fixed }, { "unshare", guard_fixed }, { "setns", guard_fixed },
+    { "chroot", guard_fixed },
+    { "chdir", guard_chdir }, { "fchdir", guard_chdir },
     { "mmap", guard_old_mmap },
 };
 
 int guard_call(struct call *call, int64_t *value)
 {
+    if (call->process->strict && strict_reserved(call))
+        return refuse(value, EBADF);
     for (size_t i = 0; i < sizeof guards / sizeof *guards; i++)
         if (strcmp(guards[i].name, call->row->name) == 0 && guards[i].guard(call, value) == ANSWER)
             return ANSWER;

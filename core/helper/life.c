@@ -13,6 +13,7 @@
 #include "core/base/say.h"
 #include "core/helper/call_private.h"
 #include "core/helper/memory.h"
+#include "core/helper/spawn.h"
 
 static void life_give(struct call *call);
 
@@ -48,6 +49,8 @@ static void life_outcome(struct call *call, int64_t result)
 
 static bool life_in_thread(const struct call *call)
 {
+    if (call->rewritten && strcmp(call->row->name, "exit_group") == 0)
+        return false;    /* the process's end, by any thread */
     return call->row->where == ABI_THREAD || call->row->where == ABI_WATCHED || call->row->where == ABI_PROCESS;
 }
 
@@ -55,8 +58,13 @@ static void life_allow(struct call *call)
 {
     int64_t value = 0;
 
-    if (guard_call(call, &value)) {
+    if (guard_call(call, &value) || inform_call(call, &value)) {
         life_outcome(call, value);
+    } else if (call->process->strict) {
+        if (life_in_thread(call) && strict_stand_in(call, &value))
+            life_outcome(call, value);
+        else
+            life_give(call);
     } else if (life_in_thread(call)) {
         if (call->rewritten || call->copied)
             say_notice("%s can only run in its own thread: what the policy changed in its arguments is ignored, the call is denied", call->row->name);
@@ -77,6 +85,7 @@ static void life_kill(struct call *call, const struct verdict *verdict)
 
     say_notice("%s: killed by the policy with %s%s%s", call->row->name, abi_signal_name(signal), verdict->rule ? " at " : "",
                verdict->rule ? verdict->rule : "");
+    call->process->sandbox->killed = true;
     kill(call->process->pid, signal);
     if (signal != SIGKILL)    /* the thread stays where it is until the signal has done its work */
         life_answer(call, -EPERM);
@@ -164,8 +173,17 @@ static void life_begin(struct call *call, uint64_t nr)
 
 void life_gate(struct process *process, const struct mailbox_posted *posted)
 {
-    struct call *call = call_new(process, FROM_GATE, process->pid, process->arch, posted->nr, posted->arg);
+    struct call *call;
 
+    if (process->strict && posted->nr == NURSE_CALL) {
+        spawn_report(process, 0, process->pid, posted->arg);
+        return;
+    }
+    if (!process->strict && route_entry(&process->sandbox->routes, process->arch, posted->nr)->route != ROUTE_MAILBOX) {
+        mailbox_answer(&process->mailbox, process->slot.i, ANSWER_KERNEL, 0);    /* no gate of ours posts it */
+        return;
+    }
+    call = call_new(process, FROM_GATE, process->pid, process->arch, posted->nr, posted->arg);
     call->ip = posted->ip;
     life_begin(call, posted->nr);
 }
@@ -194,7 +212,7 @@ static void life_post(struct slot *slot, struct call *call)
     slot->seq = mailbox_post(&process->mailbox, slot->i, &order);
     slot->working = true;
     slot->call = call;
-    if (call->origin == FROM_GATE && !call->watched) {
+    if (call->origin == FROM_GATE && !call->watched && !process->strict) {
         call->answered = true;
         mailbox_answer(&process->mailbox, slot->i, order.may_sleep ? ANSWER_TRUSTEE_WAKES : ANSWER_TRUSTEE, slot->seq);
     } else {
@@ -212,6 +230,7 @@ static void life_give(struct call *call)
         life_post(slot, call);
         return;
     }
+    mailbox_wake(&slot->process->mailbox, slot->i);    /* the order at work may have come from a gate that does not wait, being forged */
     call->next = NULL;
     if (slot->last)
         slot->last->next = call;

@@ -14,18 +14,18 @@
 
 #include "core/helper/call_private.h"
 
-/* Change the O_* flags of an open call where it stands: in an argument or in the copied struct open_how. */
-static void order_open_flags(struct call *call, struct call_path *path, uint64_t clear, uint64_t set)
+/* Change the O_* flags of an open where they stand: in an argument or in the copied struct open_how. */
+static void order_open_flags(struct call *call, struct mailbox_order *order, int i, uint64_t clear, uint64_t set)
 {
-    if (call->row->args[path->arg + 1].type == ABI_OPEN_HOW) {
-        struct open_how *how = (void *)(call->arena + call->bytes[path->arg + 1].offset);
+    if (call->row->args[i].type == ABI_OPEN_HOW) {
+        struct open_how *how = (void *)(call->arena + call->bytes[i].offset);
 
         how->flags = (how->flags & ~clear) | set;
         if (!(how->flags & (O_CREAT | (O_TMPFILE & ~O_DIRECTORY))))
             how->mode = 0;
         how->resolve = 0;    /* it was honoured when the helper resolved */
     } else {
-        call->args[path->arg + 1] = (call->args[path->arg + 1] & ~clear) | set;
+        order->arg[i] = (order->arg[i] & ~clear) | set;
     }
 }
 
@@ -58,86 +58,115 @@ static int order_open_resolve(struct call *call, const struct call_path *path)
     return error == -ENOENT && (how->flags & O_CREAT) ? 0 : error;
 }
 
-/* An open: the pin is either the object (reopened through its descriptor, which never creates) or the directory of a name. */
-static int order_open(struct call *call, struct call_path *path)
+/* creat has no room for flags: it becomes the open that it stands for. */
+static void order_creat(struct call *call, struct mailbox_order *order, uint64_t flags)
+{
+    order->nr = (uint64_t)abi_number(call->arch, abi_find("open"));
+    order->arg[2] = order->arg[1];
+    order->arg[1] = flags;
+}
+
+/* The usual open, of an existing file reached by names alone: the canonical path, with no symlink accepted any more, leads to what was judged
+ * or nowhere, and costs less than the way through /proc. True when the order now is that openat2. */
+static bool order_open_canonical(struct call *call, struct mailbox_order *order, const struct call_path *path, uint64_t flags)
+{
+    enum { PLAIN = O_ACCMODE | O_APPEND | O_CLOEXEC | O_DIRECT | O_DIRECTORY | O_DSYNC | O_LARGEFILE | O_NOATIME | O_NOCTTY | O_NOFOLLOW |
+                   O_NONBLOCK | O_SYNC | O_TRUNC };
+    size_t length = strlen(path->pin.canonical);
+    uint32_t text, where;
+    struct open_how *how;
+    char *copy;
+
+    if (!path->pin.named || path->pin.name[0] || (flags & ~(uint64_t)PLAIN))
+        return false;
+    copy = call_room(call, length + 1, &text);
+    how = call_room(call, sizeof *how, &where);
+    if (!copy || !how)
+        return false;
+    memcpy(copy, path->pin.canonical, length + 1);
+    *how = (struct open_how){ .flags = flags, .resolve = RESOLVE_NO_SYMLINKS };
+    order->nr = (uint64_t)abi_number(call->arch, abi_find("openat2"));
+    order->arg[0] = (uint64_t)(int64_t)AT_FDCWD;
+    order->arg[1] = call_window(call, text);
+    order->arg[2] = call_window(call, where);
+    order->arg[3] = sizeof *how;
+    return true;
+}
+
+/* An open: the pin is either the object (reopened, which never creates) or the directory of a name. Returns 1 when nothing is left to do. */
+static int order_open(struct call *call, struct mailbox_order *order, const struct call_path *path)
 {
     uint64_t flags = 0;
     struct stat st;
     int error = order_open_resolve(call, path);
 
-    call_open_flags(call, &flags);
     if (error)
         return error;
-    if (strcmp(call->row->name, "creat") == 0) {    /* there is no room for flags: it is an open */
-        call->row = abi_find("open");
-        call->nr = abi_number(call->arch, call->row);
-        call->args[2] = call->args[1];
-        call->args[1] = flags;
-    }
+    call_open_flags(call, &flags);
+    if (order_open_canonical(call, order, path, flags))
+        return 1;
+    if (strcmp(call->row->name, "creat") == 0)
+        order_creat(call, order, flags);
     if (path->pin.name[0]) {
-        if (flags & O_CREAT)
-            order_open_flags(call, path, 0, O_NOFOLLOW);
+        order_open_flags(call, order, path->arg + 1, 0, flags & O_CREAT ? O_NOFOLLOW : 0);
     } else if (flags & O_CREAT) {
         if (fstat(path->pin.fd, &st) == 0 && S_ISDIR(st.st_mode))
             return -EISDIR;
-        order_open_flags(call, path, O_CREAT | O_EXCL, 0);
+        order_open_flags(call, order, path->arg + 1, O_CREAT | O_EXCL, 0);
     } else {
-        order_open_flags(call, path, 0, 0);
+        order_open_flags(call, order, path->arg + 1, 0, 0);
     }
     return 0;
 }
 
-static int order_path(struct call *call, struct call_path *path)
+static int order_string(struct call *call, struct mailbox_order *order, int i, const char *text, size_t length)
 {
-    int error = call_resolve(call, path);
-    char spelling[64 + NAME_MAX];
     uint32_t offset;
-    int length;
-    char *room;
+    char *room = call_room(call, length + 1, &offset);
 
-    if (path->descriptor) {
-        if (!call->args[path->arg])
-            return 0;
-        room = call_room(call, 1, &offset);    /* our own "", not the program's */
-        if (!room)
-            return -ENAMETOOLONG;
-        *room = '\0';
-        call->args[path->arg] = call_window(call, offset);
-        return 0;
-    }
-    if (error)
-        return error;
-    if (call->row->args[path->arg].type == ABI_PATH_OPEN)
-        error = order_open(call, path);
-    if (error)
-        return error;
-    length = path_spell(&path->pin, spelling, sizeof spelling);
-    room = call_room(call, (size_t)length + 1, &offset);
     if (!room)
         return -ENAMETOOLONG;
-    memcpy(room, spelling, (size_t)length + 1);
-    call->args[path->arg] = call_window(call, offset);
-    if (path->arg > 0 && call->row->args[path->arg - 1].type == ABI_DIRFD)
-        call->args[path->arg - 1] = (uint64_t)(int64_t)AT_FDCWD;
+    memcpy(room, text, length + 1);
+    order->arg[i] = call_window(call, offset);
     return 0;
+}
+
+static int order_path(struct call *call, struct mailbox_order *order, struct call_path *path)
+{
+    int i = path->arg, error = call_resolve(call, path);
+    char spelling[64 + NAME_MAX];
+
+    if (path->descriptor)
+        return call->args[i] ? order_string(call, order, i, "", 0) : 0;    /* our own "", not the program's */
+    if (error)
+        return error;
+    if (call->row->args[i].type == ABI_PATH_OPEN) {
+        error = order_open(call, order, path);
+        if (error)
+            return error < 0 ? error : 0;
+    }
+    if (i > 0 && call->row->args[i - 1].type == ABI_DIRFD)
+        order->arg[i - 1] = (uint64_t)(int64_t)AT_FDCWD;
+    return order_string(call, order, i, spelling, (size_t)path_spell(&path->pin, spelling, sizeof spelling));
 }
 
 int order_make(struct call *call, struct mailbox_order *order)
 {
-    for (int k = 0; k < call->path_count; k++) {
-        int error = order_path(call, &call->paths[k]);
+    int error;
 
-        if (error)
-            return error;
-    }
-    for (int i = 0; i < 6; i++)
-        if (call->copied & 1 << i)
-            call->args[i] = call_window(call, call->bytes[i].offset);
     *order = (struct mailbox_order){
         .command = ORDER_EXECUTE,
         .may_sleep = call->row->where == ABI_BLOCKS || call->row->where == ABI_HELPER,
         .nr = (uint64_t)call->nr,
     };
     memcpy(order->arg, call->args, sizeof order->arg);
+    for (int i = 0; i < 6; i++)
+        if (call->copied & 1 << i)
+            order->arg[i] = call_window(call, call->bytes[i].offset);
+    for (int k = 0; k < call->path_count; k++) {
+        error = order_path(call, order, &call->paths[k]);
+        if (error)
+            return error;
+    }
     return 0;
 }

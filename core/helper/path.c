@@ -153,7 +153,7 @@ static bool path_object(int base, const char *path, const char *name, struct pat
     *error = fd < 0 ? -fd : 0;
     if (fd < 0 || !path_hold(pin, fd, ""))
         return false;
-    pin->exists = !pin->error;
+    pin->exists = pin->named = !pin->error;
     strcpy(pin->name, name);
     return true;
 }
@@ -209,7 +209,7 @@ static void path_empty(struct path_pin *pin)
 {
     pin->fd = -1;
     pin->error = 0;
-    pin->exists = false;
+    pin->exists = pin->named = false;
     pin->name[0] = pin->canonical[0] = '\0';
 }
 

@@ -28,6 +28,7 @@ struct path_pin {
                                    With error ENOENT: the directory in which only `name` is missing, for O_CREAT (with
                                    O_NOFOLLOW: the name may have become a link by now); -1 if more is missing */
     int error;                  /* 0, or the positive errno that the kernel would give for this path (ENOENT, ELOOP, ENOTDIR...) */
+    bool named;                 /* fd was reached by names alone, no magic link: `canonical` opened again leads to it (or nowhere) */
     bool exists;                /* for NOFOLLOW and NAME: the last name exists (a hint, it may change) */
     char name[NAME_MAX + 2];    /* last component below fd, with one trailing '/' if the program wrote one; "" when fd is the object;
                                    "/" alone when fd is the object, a directory, and the call doesn't follow (lstat "link/", "..", "/") */

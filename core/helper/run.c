@@ -38,7 +38,9 @@ enum {
     GATE_SPINS = 400,               /* how often a gate looks before it lets go: about 20 us */
 };
 
-enum { POLL_LISTENER, POLL_SIGNALS, POLL_EXIT, POLLS };
+enum { STRICT_LOOK = 100 };    /* milliseconds between looks whether the thread of a strict program still lives */
+
+enum { POLL_LISTENER, POLL_SIGNALS, POLL_EXIT, POLL_BELL, POLLS };
 
 struct loop {
     struct sandbox *sandbox;
@@ -47,6 +49,8 @@ struct loop {
     size_t notif_size;
     int spin;                       /* rounds to look before sleeping */
     bool over;
+    bool thread_over;               /* strict: the program's thread has ended, with this: */
+    int thread_status;
 };
 
 /* Whether tid is a thread of the process: asked of the kernel without sending anything. */
@@ -98,6 +102,37 @@ static void run_signal(struct sandbox *sandbox)
         kill(sandbox->process.pid, (int)info.ssi_signo);
 }
 
+/* strict: somebody has rung. What for is seen in the windows. */
+static void run_bell(struct process *process)
+{
+    char bytes[64];
+
+    while (read(process->mailbox.bell, bytes, sizeof bytes) > 0)
+        continue;
+}
+
+/* strict: the kernel ends the program's thread, not the process, whose trustee lives; no descriptor tells. Ends the rest when it is so, and
+ * keeps what the thread ended with, as waitpid(2) would have it. */
+static void run_thread(struct loop *loop)
+{
+    char path[64], text[1024] = "";
+    const char *state;
+    int fd;
+
+    snprintf(path, sizeof path, "/proc/%d/stat", loop->sandbox->process.pid);
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return;
+    if (read(fd, text, sizeof text - 1) > 0) {
+        state = strrchr(text, ')');    /* "PID (COMM) STATE ... EXIT_CODE" */
+        if (state && state[2] == 'Z' && sscanf(strrchr(text, ' '), "%d", &loop->thread_status) == 1) {
+            loop->thread_over = loop->over = true;
+            kill(loop->sandbox->process.pid, SIGKILL);
+        }
+    }
+    close(fd);
+}
+
 /* Look at all descriptors, for at most `timeout` milliseconds. True when one had something. */
 static bool run_poll(struct loop *loop, int timeout)
 {
@@ -109,6 +144,8 @@ static bool run_poll(struct loop *loop, int timeout)
         loop->fds[POLL_LISTENER].fd = -1;    /* the last task of the filter is gone */
     if (loop->fds[POLL_SIGNALS].revents)
         run_signal(loop->sandbox);
+    if (loop->fds[POLL_BELL].revents)
+        run_bell(&loop->sandbox->process);
     if (loop->fds[POLL_EXIT].revents)
         loop->over = true;
     return true;
@@ -120,7 +157,7 @@ static bool run_windows(struct process *process, bool hint)
     struct mailbox_posted posted;
     bool worked = life_progress(&process->slot, hint);
 
-    if (process->phase == PHASE_RUN && mailbox_take(&process->mailbox, process->slot.i, &posted)) {
+    if ((process->phase == PHASE_RUN || process->strict) && mailbox_take(&process->mailbox, process->slot.i, &posted)) {
         life_gate(process, &posted);
         worked = true;
     }
@@ -152,8 +189,8 @@ static void run_sleep(struct loop *loop)
     mailbox_awake(&process->mailbox, false, 0);
     if (life_waiting(&process->slot))
         mailbox_ring(&process->mailbox, true);
-    if (!run_windows(process, false))
-        run_poll(loop, -1);
+    if (!run_windows(process, false) && !run_poll(loop, process->strict ? STRICT_LOOK : -1))
+        run_thread(loop);
     mailbox_ring(&process->mailbox, false);
     if (loop->sandbox->may_spin && process->phase == PHASE_RUN)
         mailbox_awake(&process->mailbox, true, GATE_SPINS);
@@ -193,27 +230,33 @@ static int run_prepare(struct loop *loop)
     if (!loop->notif || sandbox->signals < 0 || sandbox->pidfd < 0)
         return -ENOMEM;
     /* A helper that sleeps between calls is best woken on the caller's CPU; one that spins must keep its own. */
-    if (!sandbox->may_spin)
+    if (!sandbox->may_spin && !sandbox->process.strict)
         ioctl(sandbox->listener, SECCOMP_IOCTL_NOTIF_SET_FLAGS, sync);
     loop->fds[POLL_LISTENER] = (struct pollfd){ .fd = sandbox->listener, .events = POLLIN };
     loop->fds[POLL_SIGNALS] = (struct pollfd){ .fd = sandbox->signals, .events = POLLIN };
+    loop->fds[POLL_BELL] = (struct pollfd){ .fd = sandbox->process.mailbox.bell, .events = POLLIN };
     loop->fds[POLL_EXIT] = (struct pollfd){ .fd = sandbox->pidfd, .events = POLLIN };
     loop->spin = SPIN_MIN;
     return 0;
 }
 
 /* The program's end as nurse's exit status. */
-static int run_status(struct sandbox *sandbox)
+static int run_status(struct loop *loop)
 {
+    struct sandbox *sandbox = loop->sandbox;
     int status = 0;
 
     if (waitpid(sandbox->process.pid, &status, 0) < 0)
         return EXIT_NURSE;
+    if (loop->thread_over)
+        status = loop->thread_status;
     sandbox->judge->event(sandbox->judge->self, "exit", sandbox->process.pid, status);
     if (sandbox->said)
         return sandbox->said;
     if (WIFEXITED(status))
         return WEXITSTATUS(status);
+    if (WTERMSIG(status) == SIGKILL && sandbox->process.strict && !sandbox->killed)
+        say("%s: killed by SIGKILL: under strict seccomp that is the answer to a system call that missed the gate", sandbox->program->path);
     if (WTERMSIG(status) == SIGSYS)
         say("%s: killed by SIGSYS: a system call of a foreign ABI, or one made from nurse's own code", sandbox->program->path);
     return 128 + WTERMSIG(status);
@@ -239,7 +282,7 @@ int run_program(const struct run_options *options, const struct judge *judge, st
         sandbox.said = EXIT_NURSE;
         kill(sandbox.process.pid, SIGKILL);
     }
-    status = run_status(&sandbox);
+    status = run_status(&loop);
     spawn_release(&sandbox.process);
     free(loop.notif);
     close(sandbox.listener);

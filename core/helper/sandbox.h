@@ -38,6 +38,9 @@ struct process {
     enum abi_arch arch;
     enum phase phase;
     bool threaded;              /* more than one thread has existed: code is not redirected any more */
+    bool strict;                /* --seccomp=strict: no filter, the gate is the only door */
+    int bell_fd;                /* strict: the descriptor in the program that is nurse's */
+    uint64_t entry;             /* strict: the program's entry, for the stub when the libraries are loaded */
     bool opened;                /* the loader has got the program; what it opens next is the interpreter */
     struct mailbox mailbox;
     struct keystone keystone;
@@ -60,7 +63,7 @@ struct sandbox {
     int pidfd;                  /* of the first process */
     int signals;                /* signalfd */
     bool may_spin;              /* more than one CPU, and gates in use */
-    bool fatal;                 /* nurse itself failed: the status is EXIT_NURSE (or said) */
+    bool killed;                /* by the policy */
     int said;                   /* exit status that a message has explained; 0 none */
     struct process process;
 };

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/seccomp.h>
+#include <limits.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -15,6 +16,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
@@ -78,10 +80,12 @@ static void spawn_configure(const struct process *process, struct stub_config *c
     config->order_fd = process->mailbox.order_fd;
     config->request_fd = process->mailbox.request_fd;
     config->gate_fd = process->gate_fd;
-    config->sysinfo_gate = sandbox->options->gate != GATE_OFF;
-    config->hide_vdso = spawn_hides_vdso(sandbox, process->arch);
+    config->sysinfo_gate = process->strict || sandbox->options->gate != GATE_OFF;
+    config->hide_vdso = process->strict || spawn_hides_vdso(sandbox, process->arch);    /* strict: rdtsc faults */
     snprintf(config->comm, sizeof config->comm, "%s", name ? name + 1 : path);
     snprintf(config->execfn, sizeof config->execfn, "%s", path);
+    snprintf(config->binary, sizeof config->binary, "%s", sandbox->program->binary);
+    config->strict = process->strict;
 }
 
 /* Move the stub to its base: program headers and entry are all that knows an address. */
@@ -154,9 +158,11 @@ static int spawn_trampolines(struct process *process)
 
 /* What parent and child tell each other in the moment when neither can use descriptors or signals. */
 struct handshake {
-    int listener;       /* the child's: its number is also valid in the helper, the table is shared until exec; 0: not yet */
+    int listener;       /* the child's: its number is also valid in the helper, the table is shared until exec; 0: not yet; HANDSHAKE_STRICT: none */
     int error;          /* of the exec */
 };
+
+enum { HANDSHAKE_STRICT = INT_MAX };
 
 static _Noreturn void spawn_child(const struct sandbox *sandbox, const struct bpf *filter, int count, const sigset_t *mask,
                                   struct handshake *handshake)
@@ -169,7 +175,7 @@ static _Noreturn void spawn_child(const struct sandbox *sandbox, const struct bp
         _exit(EXIT_NURSE);
     sigprocmask(SIG_SETMASK, mask, NULL);
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-    listener = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV, &program);
+    listener = sandbox->process.strict ? HANDSHAKE_STRICT : syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV, &program);
     __atomic_store_n(&handshake->listener, listener < 0 ? -errno : (int)listener, __ATOMIC_RELEASE);
     if (listener < 0)
         syscall(SYS_exit_group, EXIT_NURSE);
@@ -187,7 +193,7 @@ static int spawn_listener(struct sandbox *sandbox, struct handshake *handshake)
             return -ECHILD;
         usleep(50);
     }
-    return handshake->listener;
+    return handshake->listener == HANDSHAKE_STRICT ? -1 : handshake->listener;
 }
 
 static int spawn_fork(struct sandbox *sandbox, const struct bpf *filter, int count)
@@ -212,7 +218,50 @@ static int spawn_fork(struct sandbox *sandbox, const struct bpf *filter, int cou
     process->pid = (pid_t)pid;
     sandbox->listener = pid < 0 ? -errno : spawn_listener(sandbox, handshake);
     munmap(handshake, sizeof *handshake);
-    return sandbox->listener < 0 ? sandbox->listener : 0;
+    return sandbox->listener < 0 && !process->strict ? sandbox->listener : 0;
+}
+
+/* The gate's bitmap. In strict mode the thread has but four calls of its own. */
+static void spawn_routes(struct process *process)
+{
+    static const char *const own[] = { "read", "write", "exit", "sigreturn" };
+    struct order *order = process->mailbox.orders;
+
+    for (uint32_t nr = 0; nr < MAILBOX_ROUTES; nr++)
+        if (process->strict || process->sandbox->routes.entry[process->arch][nr].route == ROUTE_MAILBOX)
+            order->routes[nr / 32] |= 1u << nr % 32;
+    for (size_t i = 0; process->strict && i < sizeof own / sizeof *own; i++) {
+        uint32_t nr = (uint32_t)abi_number(process->arch, abi_find(own[i]));
+
+        order->routes[nr / 32] &= ~(1u << nr % 32);
+    }
+}
+
+/* How a trustee wakes a helper that sleeps: by a notification, or in strict mode with a byte of its own order window down the bell. */
+static int spawn_bell(struct process *process)
+{
+    enum { HIGH = 1000 };    /* out of the way of the program's own */
+    struct order *order = process->mailbox.orders;
+    int pair[2];
+
+    order->ring_nr = NURSE_CALL;
+    order->ring_arg[0] = REPORT_RING;
+    if (!process->strict)
+        return 0;
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair))
+        return -errno;
+    process->mailbox.bell = pair[0];
+    process->bell_fd = fcntl(pair[1], F_DUPFD, HIGH);
+    close(pair[1]);
+    if (process->bell_fd < 0 || fcntl(process->bell_fd, F_SETFL, 0))    /* the gate's read waits; the helper's end does not */
+        return -errno;
+    order->strict = 1;
+    order->bell = process->bell_fd;
+    order->ring_nr = (uint64_t)abi_number(process->arch, abi_find("write"));
+    order->ring_arg[0] = (uint64_t)process->bell_fd;
+    order->ring_arg[1] = process->sandbox->base[process->arch] + KEEP_ORDER;
+    order->ring_arg[2] = 1;
+    return 0;
 }
 
 static int spawn_process(struct process *process)
@@ -221,6 +270,8 @@ static int spawn_process(struct process *process)
     struct bpf *filter = mmap(NULL, sizeof *filter, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     int count = 0, error = filter == MAP_FAILED ? -ENOMEM : mailbox_create(&process->mailbox);
 
+    if (!error)
+        error = spawn_bell(process);
     if (!error)
         error = spawn_trampolines(process);
     if (!error)
@@ -234,15 +285,6 @@ static int spawn_process(struct process *process)
     return error;
 }
 
-static void spawn_routes(struct process *process)
-{
-    struct order *order = process->mailbox.orders;
-
-    for (uint32_t nr = 0; nr < MAILBOX_ROUTES; nr++)
-        if (process->sandbox->routes.entry[process->arch][nr].route == ROUTE_MAILBOX)
-            order->routes[nr / 32] |= 1u << nr % 32;
-}
-
 int spawn_start(struct sandbox *sandbox)
 {
     struct process *process = &sandbox->process;
@@ -250,9 +292,13 @@ int spawn_start(struct sandbox *sandbox)
 
     *process = (struct process){
         .sandbox = sandbox, .arch = sandbox->program->arch, .cwd = -1, .memory = -1, .image_fd = -1, .gate_fd = -1,
-        .mailbox = { .order_fd = -1, .request_fd = -1 }, .keystone = { .helper = getpid() },
+        .mailbox = { .order_fd = -1, .request_fd = -1, .bell = -1 }, .bell_fd = -1, .strict = sandbox->options->mode == SECCOMP_STRICT, .keystone = { .helper = getpid() },
         .slot = { .process = process },
     };
+    if (process->strict && process->arch != ABI_I386) {
+        say("%s: --seccomp=strict is for 32-bit programs: 64-bit code can't be kept from the instructions that miss the gate", sandbox->program->path);
+        return -ENOTSUP;
+    }
     spawn_draw(sandbox);
     route_compute(&sandbox->routes, sandbox->judge);
     error = spawn_process(process);
@@ -260,7 +306,8 @@ int spawn_start(struct sandbox *sandbox)
         say("the sandbox can't be started: %s", strerror(-error));
         return error;
     }
-    spawn_routes(process);
+    if (!process->strict)
+        spawn_routes(process);
     return 0;
 }
 
@@ -284,10 +331,12 @@ static int spawn_filter(struct process *process, enum report report)
 
     if (filter == MAP_FAILED)
         return -ENOMEM;
-    if (report == REPORT_BOOTED)
+    if (process->strict)
+        count = 0;
+    else if (report == REPORT_BOOTED)
         count = filter_keystone(filter, &sandbox->routes, process->arch, sandbox->base[process->arch], &process->keystone);
     else
-        count = filter_policy(filter, &sandbox->routes, process->arch);
+        count = filter_policy(filter, &sandbox->routes, process->arch, sandbox->base[process->arch]);
     count = spawn_leave(process, filter, count);
     munmap(filter, sizeof *filter);
     return count;
@@ -304,6 +353,8 @@ static int spawn_booted(struct process *process, uint64_t trampolines, pid_t tru
     process->keystone.range[1].start = trampolines;
     process->keystone.range[1].end = trampolines + GATE_SPAN;
     mailbox_seal(&process->mailbox);
+    if (process->bell_fd >= 0)
+        close(process->bell_fd);    /* ours; the program's stays */
     close(process->image_fd);
     close(process->gate_fd);
     process->image_fd = process->gate_fd = -1;
@@ -319,6 +370,8 @@ static void spawn_failed(struct process *process, int error)
         say("%s: the sandbox can't be set up: %s", program->path, strerror(error));
     else if (error == ENOEXEC)
         say("%s: not an executable this kernel can run", program->binary);
+    else if (error == ENOTSUP)
+        say("%s: strict mode is for dynamic programs: this one sets up its thread only after its first instruction", program->binary);
     else if (error == ENOENT)
         say("%s: its interpreter does not exist", program->binary);
     else
@@ -327,35 +380,56 @@ static void spawn_failed(struct process *process, int error)
     kill(process->pid, SIGKILL);
 }
 
+static void spawn_reply(struct process *process, uint64_t id, int64_t value)
+{
+    if (id)
+        notify_value(process->sandbox, id, value);
+    else
+        mailbox_answer(&process->mailbox, process->slot.i, ANSWER_VALUE, value);
+}
+
+static void spawn_started(struct process *process)
+{
+    const struct judge *judge = process->sandbox->judge;
+
+    judge->event(judge->self, "start", process->pid, 0);
+}
+
 void spawn_report(struct process *process, uint64_t id, pid_t tid, const uint64_t args[6])
 {
-    struct sandbox *sandbox = process->sandbox;
-
     if ((tid == process->slot.trustee && args[0] == REPORT_RING) || process->phase == PHASE_RUN) {
-        notify_value(sandbox, id, tid == process->slot.trustee ? 0 : -ENOSYS);
+        spawn_reply(process, id, tid == process->slot.trustee ? 0 : -ENOSYS);
         return;
     }
     switch ((enum report)args[0]) {
     case REPORT_BOOTED:
-        notify_value(sandbox, id, process->phase == PHASE_BOOT ? spawn_booted(process, args[1], (pid_t)args[2]) : -ENOSYS);
+        spawn_reply(process, id, process->phase == PHASE_BOOT ? spawn_booted(process, args[1], (pid_t)args[2]) : -ENOSYS);
         break;
     case REPORT_LOCKED:
         process->phase = PHASE_LOAD;
-        notify_value(sandbox, id, 0);
+        spawn_reply(process, id, 0);
         break;
     case REPORT_LOADED:
-        notify_value(sandbox, id, spawn_filter(process, REPORT_LOADED));
+        process->entry = args[1];
+        spawn_reply(process, id, spawn_filter(process, REPORT_LOADED));
         break;
     case REPORT_START:
+        process->phase = process->strict ? PHASE_LOAD : PHASE_RUN;    /* strict: the libraries come before the program */
+        spawn_reply(process, id, 0);
+        if (!process->strict)
+            spawn_started(process);
+        break;
+    case REPORT_STRICT:
         process->phase = PHASE_RUN;
-        notify_value(sandbox, id, 0);
-        sandbox->judge->event(sandbox->judge->self, "start", process->pid, 0);
+        spawn_routes(process);
+        spawn_reply(process, id, (int64_t)process->entry);
+        spawn_started(process);
         break;
     case REPORT_FAILED:
         spawn_failed(process, (int)args[1]);
         break;
     default:
-        notify_value(sandbox, id, -ENOSYS);
+        spawn_reply(process, id, -ENOSYS);
         break;
     }
 }
@@ -417,6 +491,8 @@ void spawn_release(struct process *process)
     if (process->trampolines)
         munmap(process->trampolines, GATE_SPAN);
     process->trampolines = NULL;
+    if (process->mailbox.bell >= 0)
+        close(process->mailbox.bell);
     if (process->memory >= 0)
         close(process->memory);
     if (process->cwd >= 0)

@@ -31,8 +31,8 @@ enum {
 
     /* Inside the stub: configuration, then the trustee's page, then the gate's. */
     STUB_CONFIG = 0x0000,
-    STUB_TRUSTEE = 0x2000,
-    STUB_GATE = 0x3000,
+    STUB_TRUSTEE = 0x3000,
+    STUB_GATE = 0x4000,
 
     GATE_SPAN = 0x10000,                /* trampolines of redirected sites, near the libraries */
 
@@ -62,12 +62,13 @@ struct order {
     /* The trustee's part. seq is written last and is the futex that the trustee sleeps on. */
     uint32_t seq;
     uint32_t command;           /* enum order_command */
-    uint32_t ring;              /* the helper sleeps: make a NURSE_CALL after the call */
+    uint32_t ring;              /* the helper sleeps: make the ring call after the call */
     uint32_t wake;              /* wake the result cell's futex after the call */
     uint32_t yields;            /* how often the trustee yields before it sleeps */
     uint32_t pad0;
     uint64_t nr, arg[6];
-    uint8_t pad1[0x80 - 0x50];
+    uint64_t ring_nr, ring_arg[3];    /* filter: NURSE_CALL(REPORT_RING); strict: write(2) to the bell */
+    uint8_t pad1[0x80 - 0x70];
 
     /* The gate's part. answer_seq is written last and is the futex that the gate sleeps on. */
     uint32_t answer_seq;
@@ -75,7 +76,9 @@ struct order {
     int64_t answer_value;
     uint32_t awake;             /* the helper is looking at request windows */
     uint32_t spins;             /* how often the gate looks for an answer before it yields */
-    uint8_t pad2[0x100 - 0x98];
+    uint32_t strict;            /* the thread knows read and write only: it rings and waits on `bell` */
+    int32_t bell;               /* descriptor of the sandbox's end, strict only */
+    uint8_t pad2[0x100 - 0xa0];
 
     uint32_t routes[MAILBOX_ROUTES / 32];    /* bit nr: the gate posts this call; else it goes to the kernel */
     uint8_t pad3[MAILBOX_BYTES - 0x100 - MAILBOX_ROUTES / 8];
@@ -115,6 +118,7 @@ struct stub_config {
     uint32_t hide_vdso;
     char comm[16];
     char execfn[4096];          /* the string of AT_EXECFN */
+    char binary[4096];          /* the file to load: the program, or its #! interpreter */
 };
 
 /* First argument of a NURSE_CALL; the value answered is given behind it. */
@@ -125,6 +129,7 @@ enum report {
     REPORT_LOADED = 3,          /* the program is mapped -> length of the policy's filter in order bytes, 0: none */
     REPORT_START = 4,           /* about to jump -> 0 */
     REPORT_FAILED = 5,          /* second argument: errno of the loader -> never answered */
+    REPORT_STRICT = 6,          /* the libraries are loaded, strict seccomp comes next -> 0 */
 };
 
 static_assert(sizeof(struct order) == MAILBOX_ORDER_SPAN, "order window");

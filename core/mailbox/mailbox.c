@@ -16,6 +16,10 @@
 #define F_SEAL_FUTURE_WRITE 0x0010
 #endif
 
+/* A trustee that looks a few times before it sleeps meets the next order twice as fast (3.6 us instead of 7); one that looks longer only takes
+ * the CPU from the program. */
+enum { TRUSTEE_YIELDS = 12 };
+
 #define ORDER_BYTES_ALL (MAILBOX_SLOTS * sizeof(struct order))
 #define REQUEST_BYTES_ALL (MAILBOX_SLOTS * sizeof(struct request))
 
@@ -91,7 +95,8 @@ static void futex_wake(uint32_t *word)
 
 void mailbox_awake(struct mailbox *mailbox, bool awake, uint32_t spins)
 {
-    mailbox->orders[0].spins = spins; mailbox->orders[0].yields = 50;
+    mailbox->orders[0].spins = spins;
+    mailbox->orders[0].yields = awake ? TRUSTEE_YIELDS : 0;
     store32(&mailbox->orders[0].awake, awake);
     atomic_thread_fence(memory_order_seq_cst);    /* before the caller looks at requests once more */
 }
@@ -127,7 +132,11 @@ void mailbox_answer(struct mailbox *mailbox, int i, enum answer_kind kind, int64
     order->answer_kind = kind;
     order->answer_value = value;
     __atomic_store_n(&order->answer_seq, order->answer_seq + 1, __ATOMIC_SEQ_CST);
-    if (load32(&mailbox->requests[i].waiting))
+    if (!load32(&mailbox->requests[i].waiting))
+        return;
+    if (mailbox->bell >= 0)
+        (void)!write(mailbox->bell, "", 1);    /* a full pipe has been rung already */
+    else
         futex_wake(&order->answer_seq);
 }
 

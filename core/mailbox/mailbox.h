@@ -15,6 +15,7 @@
 
 struct mailbox {
     int order_fd, request_fd;       /* for the stub; mailbox_seal() closes them */
+    int bell;                       /* strict: the helper's end of a socket pair; else -1 */
     struct order *orders;           /* MAILBOX_SLOTS of each, mapped for writing */
     struct request *requests;
 };

@@ -23,11 +23,17 @@ void offsets(void)
     MARK(ORDER_ARG3, offsetof(struct order, arg[3]));
     MARK(ORDER_ARG4, offsetof(struct order, arg[4]));
     MARK(ORDER_ARG5, offsetof(struct order, arg[5]));
+    MARK(ORDER_RING_NR, offsetof(struct order, ring_nr));
+    MARK(ORDER_RING_ARG0, offsetof(struct order, ring_arg[0]));
+    MARK(ORDER_RING_ARG1, offsetof(struct order, ring_arg[1]));
+    MARK(ORDER_RING_ARG2, offsetof(struct order, ring_arg[2]));
     MARK(ORDER_ANSWER_SEQ, offsetof(struct order, answer_seq));
     MARK(ORDER_ANSWER_KIND, offsetof(struct order, answer_kind));
     MARK(ORDER_ANSWER_VALUE, offsetof(struct order, answer_value));
     MARK(ORDER_AWAKE, offsetof(struct order, awake));
     MARK(ORDER_SPINS, offsetof(struct order, spins));
+    MARK(ORDER_STRICT, offsetof(struct order, strict));
+    MARK(ORDER_BELL, offsetof(struct order, bell));
     MARK(ORDER_ROUTES, offsetof(struct order, routes));
     MARK(ROUTES, MAILBOX_ROUTES);
 
@@ -61,7 +67,4 @@ void offsets(void)
     MARK(KIND_VALUE, ANSWER_VALUE);
     MARK(KIND_TRUSTEE, ANSWER_TRUSTEE);
     MARK(KIND_TRUSTEE_WAKES, ANSWER_TRUSTEE_WAKES);
-    MARK(CALL_NUMBER, NURSE_CALL);
-    MARK(PLACE_TRUSTEE, STUB_TRUSTEE);
-    MARK(PLACE_GATE, STUB_GATE);
 }

@@ -156,12 +156,22 @@ int filter_base(struct bpf *bpf, const struct route_table *table, const uint64_t
     return bpf_end(bpf);
 }
 
-int filter_policy(struct bpf *bpf, const struct route_table *table, enum abi_arch arch)
+int filter_policy(struct bpf *bpf, const struct route_table *table, enum abi_arch arch, uint64_t base)
 {
     scmp_filter_ctx ctx = filter_context(arch, SCMP_ACT_ALLOW);
-    int error = ctx ? filter_rules(ctx, table, arch, ROUTE_DENIED) : -ENOMEM;
+    int waits, allow, rules, error = ctx ? filter_rules(ctx, table, arch, ROUTE_DENIED) : -ENOMEM;
 
     bpf_begin(bpf);
+    waits = bpf_label(bpf), allow = bpf_label(bpf), rules = bpf_label(bpf);
+    bpf_load(bpf, FIELD(nr));    /* a policy without futex does not keep the gate from waiting */
+    bpf_if(bpf, BPF_JEQ, (uint32_t)abi_number(arch, abi_find("sched_yield")), waits);
+    bpf_if(bpf, BPF_JEQ, (uint32_t)abi_number(arch, abi_find("futex")), waits);
+    bpf_goto(bpf, rules);
+    bpf_here(bpf, waits);
+    filter_gate(bpf, arch, base, allow, rules);
+    bpf_here(bpf, allow);
+    bpf_return(bpf, SECCOMP_RET_ALLOW);
+    bpf_here(bpf, rules);
     if (!error)
         error = filter_export(ctx, bpf, UINT32_MAX, -1);
     seccomp_release(ctx);

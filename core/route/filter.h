@@ -20,6 +20,6 @@
 int filter_base(struct bpf *bpf, const struct route_table *table, const uint64_t base[ABI_ARCHES]);
 int filter_keystone(struct bpf *bpf, const struct route_table *table, enum abi_arch arch, uint64_t base, const struct keystone *keystone);
 /* May return 0: nothing is denied by a constant. */
-int filter_policy(struct bpf *bpf, const struct route_table *table, enum abi_arch arch);
+int filter_policy(struct bpf *bpf, const struct route_table *table, enum abi_arch arch, uint64_t base);
 
 #endif

@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <linux/filter.h>
+#include <linux/prctl.h>
 #include <linux/seccomp.h>
 
 #include "core/stub/loader.h"
@@ -17,8 +18,31 @@ extern const struct stub_config stub_config __attribute__((visibility("hidden"))
 
 uintptr_t boot(uintptr_t *stack) __attribute__((visibility("hidden")));
 
+/* strict: there is no filter that could notify the helper, so the report goes through the window, with the bell to wake either side. */
+static intptr_t report_by_window(enum report what, intptr_t value, intptr_t other)
+{
+    const struct order *order = (const void *)((uintptr_t)stub_config.base + KEEP_ORDER);
+    struct request *request = (void *)((uintptr_t)stub_config.base + KEEP_REQUEST);
+    uint32_t seen = __atomic_load_n(&order->answer_seq, __ATOMIC_ACQUIRE);
+    char byte = 0;
+
+    request->nr = NURSE_CALL;
+    request->arg[0] = what;
+    request->arg[1] = (uintptr_t)value;
+    request->arg[2] = (uintptr_t)other;
+    request->waiting = 1;
+    __atomic_store_n(&request->state, REQUEST_POSTED, __ATOMIC_SEQ_CST);
+    syscall6(__NR_write, order->bell, (intptr_t)&byte, 1, 0, 0, 0);
+    while (__atomic_load_n(&order->answer_seq, __ATOMIC_ACQUIRE) == seen)
+        syscall6(__NR_read, order->bell, (intptr_t)&byte, 1, 0, 0, 0);
+    request->waiting = 0;
+    return (intptr_t)order->answer_value;
+}
+
 static intptr_t report(enum report what, intptr_t value, intptr_t other)
 {
+    if (stub_config.strict)
+        return report_by_window(what, value, other);
     return syscall6(NURSE_CALL, what, value, other, 0, 0, 0);
 }
 
@@ -54,6 +78,35 @@ static void lock_down(void)
     report(REPORT_LOCKED, 0, 0);
 }
 
+#ifdef __i386__
+
+void strict_start(void) __attribute__((visibility("hidden")));
+uintptr_t strict_enter(void) __attribute__((visibility("hidden")));
+
+/* asm/i386/strict.S calls this just before the program's entry; returns that entry. */
+uintptr_t strict_enter(void)
+{
+    intptr_t entry = report(REPORT_STRICT, 0, 0);
+
+    if (syscall6(__NR_prctl, PR_SET_SECCOMP, SECCOMP_MODE_STRICT, 0, 0, 0, 0))
+        fail(-EPERM);
+    return (uintptr_t)entry;
+}
+
+static uintptr_t strict_hook(void)
+{
+    return stub_config.strict ? (uintptr_t)strict_start : 0;
+}
+
+#else
+
+static uintptr_t strict_hook(void)
+{
+    return 0;
+}
+
+#endif
+
 uintptr_t boot(uintptr_t *stack)
 {
     struct loader_image image;
@@ -61,17 +114,20 @@ uintptr_t boot(uintptr_t *stack)
 
     lock_down();
     error = loader_load(&(struct loader_plan){
-        .program = stub_config.execfn,
+        .program = stub_config.binary,
         .execfn = stub_config.execfn,
         .comm = stub_config.comm,
         .pie_base = (uintptr_t)stub_config.pie_base,
         .brk_gap = (uintptr_t)stub_config.brk_gap,
         .sysinfo = stub_config.sysinfo_gate ? (uintptr_t)stub_config.base + STUB_GATE : 0,
+        .entry_hook = strict_hook(),
         .hide_vdso = stub_config.hide_vdso,
     }, stack, &image);
+    if (!error && stub_config.strict && image.start == image.entry)
+        error = -ENOTSUP;    /* no dynamic linker: its own start-up would have to make calls that strict mode kills for */
     if (error)
         fail(error);
-    install(report(REPORT_LOADED, 0, 0));
+    install(report(REPORT_LOADED, (intptr_t)image.entry, 0));
     report(REPORT_START, 0, 0);
     return image.start;
 }

@@ -443,10 +443,10 @@ static void test_classes(void **state)
     static const struct { enum abi_where where; const char *calls; } classes[] = {
         { ABI_ANY, "munmap brk close dup lseek fstat getpid mkdir stat access unlink rename" },
         { ABI_BLOCKS, "poll ppoll epoll_wait nanosleep wait4 waitid accept recvmsg flock fsync msgrcv semop fcntl fcntl64" },
-        { ABI_THREAD, "arch_prctl set_tid_address rseq sigaltstack rt_sigprocmask rt_sigreturn gettid futex exit exit_group setuid32 capset "
-          "sched_setaffinity setns unshare restart_syscall" },
+        { ABI_THREAD, "arch_prctl set_tid_address rseq sigaltstack rt_sigprocmask rt_sigreturn gettid futex exit_group "
+          "sched_setaffinity restart_syscall" },
         { ABI_HELPER, "open openat openat2 creat readlink readlinkat chdir fchdir chroot pivot_root pidfd_open socketcall ipc" },
-        { ABI_WATCHED, "prctl kill tkill tgkill rt_sigqueueinfo rt_tgsigqueueinfo pidfd_send_signal" },
+        { ABI_WATCHED, "exit prctl kill tkill tgkill rt_sigqueueinfo rt_tgsigqueueinfo pidfd_send_signal setuid setuid32 setresgid capset unshare setns" },
         { ABI_PROCESS, "clone clone3 fork vfork execve execveat" },
     };
 

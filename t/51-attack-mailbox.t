@@ -1,0 +1,176 @@
+#!/usr/bin/perl
+# A hostile program works on its mailbox: it forges completions and requests, posts by hand, and jumps into trustee and gate. It may get
+# wrong results itself; it never reaches what the policy forbids, never makes the policy see what did not happen, and the helper lives.
+use strict;
+use warnings;
+use lib 't/lib';
+use Nurse;
+use Test::More;
+
+alarm 280;    # last resort: something hangs
+
+my $dir = scratch() . '/place';
+my $fuzz = root_dir() . '/t/data/attack-fuzz.lua';
+my @gates = ([], ['--gate=off']);
+use constant SIGSYS => 128 + 31;
+
+my $paths = policy(<<"END");
+local no = "$dir/no"
+on("\@open \@stat chmod fchmodat fchmodat2 mkdir mkdirat", function(call)
+  if call.path:under(no) then return call:deny "EPERM" end
+  return call:allow()
+end)
+deny("getpgrp", "EACCES")
+default "allow"
+END
+
+# A fresh place: ok/ may be used, no/ not.
+sub place {
+    run(['rm', '-rf', $dir]);
+    mkdir $_ or die "$_: $!" for $dir, "$dir/ok", "$dir/no";
+    spew("$dir/ok/file", "ALLOWED\n", 0644);
+    spew("$dir/no/file", "FORBIDDEN\n", 0644);
+}
+
+# no/ is as it was made.
+sub untouched {
+    my ($name) = @_;
+    my @names = map { s/.*\///r } glob "$dir/no/*";
+    my ($mode) = (stat "$dir/no/file")[2];
+    is(sprintf('%s %o %s', "@names", ($mode // 0) & 07777, slurp("$dir/no/file")), "file 644 FORBIDDEN\n", "$name: the forbidden is untouched");
+}
+
+sub attack {
+    my ($class, $policy, $options, @words) = @_;
+    my $limit = { cwd => $dir, timeout => 20 };
+    return $policy ? nurse($policy, ['-q', @$options], [program('mailbox-attack', $class), @words], $limit)
+        : run([program('mailbox-attack', $class), @words], $limit);
+}
+
+sub numbers { my ($result) = @_; return { $result->{out} =~ /(\w+)=(-?\d+)/g } }
+
+sub done {
+    my ($result, $name) = @_;
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+    return ok($result->{code} == 0 && $result->{out} =~ /^done$/m, "$name: ends by itself") || diag("status $result->{code}\n$result->{out}$result->{err}");
+}
+
+for my $class (64, 32) {
+    # Forged completions. Against a mailbox that believes its cell the idea works.
+    place();
+    my $native = attack($class, undef, [], 'forge', 0.3);
+    done($native, "$class bit, forge, gullible mailbox");
+    cmp_ok(numbers($native)->{misled}, '>', 0, "$class bit, forge: a gullible reader is misled");
+    for my $gate (@gates) {
+        my $name = "$class bit @$gate";
+        place();
+        my $result = attack($class, $paths, $gate, 'forge', 1.5);
+        done($result, "$name, forge");
+        my $n = numbers($result);
+        cmp_ok($n->{calls}, '>', 100, "$name, forge: calls were made") or diag($result->{out});
+        cmp_ok($n->{forged}, '>', 10000, "$name, forge: results were forged");
+        cmp_ok($n->{misled}, '>', 0, "$name, forge: the program's own gate, which believes the cell, is misled") if !@$gate;
+        cmp_ok($n->{denied}, '>', 0, "$name, forge: the policy was asked and refused");
+        is($n->{breaches}, 0, "$name, forge: no descriptor leads to the forbidden");
+        untouched("$name, forge");
+    }
+
+    # after() sees the kernel's truth.
+    for my $gate (@gates) {
+        my $name = "$class bit @$gate";
+        my $log = policy(qq{after("umask", function(call, result) log("umask %d", result) end)\ndefault "allow"\n});
+        my $result = nurse($log, $gate, [program('mailbox-attack', $class), 'after', 3000], { cwd => $dir, timeout => 30 });
+        done($result, "$name, after");
+        my $n = numbers($result);
+        cmp_ok($n->{forged}, '>', 10000, "$name, after: results were forged");
+        is($n->{wrong}, 0, "$name, after: the program gets the true result of a watched call");
+        my @seen = $result->{err} =~ /umask (-?\d+)$/mg;
+        cmp_ok(scalar @seen, '>=', 3000, "$name, after: every call was seen");
+        my %false = map { $_ => 1 } grep { $_ != 022 && $_ != 077 } @seen;
+        is_deeply([keys %false], [], "$name, after: no forged value was seen");
+    }
+
+    # Jumps. On a page of the program's own they work.
+    place();
+    is(numbers(attack($class, undef, [], 'jump', 'own', 0, 'getpid'))->{result}, 0, "$class bit, jump, own page: getpid works");
+    is(numbers(attack($class, undef, [], 'jump', 'own', 0, 'mkdir'))->{result}, 0, "$class bit, jump, own page, native: mkdir works");
+    place();
+    for my $gate (@gates) {
+        my $name = "$class bit @$gate, jump";
+        is(numbers(attack($class, $paths, $gate, 'jump', 'own', 0, 'mkdir'))->{result}, -1, "$name, own page: mkdir is judged");
+        my $result = attack($class, $paths, $gate, qw(jump trustee -1 getpid));
+        is(numbers($result)->{result}, 0, "$name, trustee: a call that is native anyway is harmless there");
+        my $count = numbers($result)->{instructions};
+        cmp_ok($count, '>', 3, "$name, trustee: has instructions to jump to");
+        for my $i (0 .. $count - 1) {
+            is(attack($class, $paths, $gate, 'jump', 'trustee', $i, $_)->{code}, SIGSYS, "$name, trustee's instruction $i with $_: killed") for qw(access mkdir);
+        }
+        $result = attack($class, $paths, $gate, qw(jump gate 0 getpid));
+        is(numbers($result)->{result}, 0, "$name, gate: a native call works there as everywhere");
+        $count = numbers($result)->{instructions};
+        cmp_ok($count, '>', 3, "$name, gate: has instructions to jump to");
+        my $no_futex = policy(qq{deny("futex futex_time64", "EACCES")\ndefault "allow"\n});
+        my $answered = 0;
+        for my $i (0 .. $count - 1) {
+            for my $call (qw(access mkdir)) {
+                my $value = numbers(attack($class, $paths, $gate, 'jump', 'gate', $i, $call))->{result} // 'none';
+                # Where the gate makes a second call before it needs its slot, that one's result is seen.
+                ok($value eq -1 || $value eq 0 && $call eq 'mkdir' && !-e "$dir/no/made" || $value eq 0 && $call eq 'access',
+                    "$name, gate's instruction $i with $call: judged") or diag($value);
+                $answered += $value eq -1;
+            }
+            my $value = numbers(attack($class, $no_futex, $gate, 'jump', 'gate', $i, 'futex'))->{result} // 'none';
+            ok($value eq -13 || $value eq 0, "$name, gate's instruction $i with futex on own memory, which is denied") or diag($value);
+            $answered += $value eq -13;
+        }
+        cmp_ok($answered, '>=', 3 * ($count - 3), "$name, gate: refusals were seen");
+        untouched($name);
+    }
+
+    # Requests posted by hand.
+    for my $gate (@gates) {
+        my $name = "$class bit @$gate";
+        place();
+        my $result = attack($class, $fuzz, ['-D', "OK=$dir/ok", @$gate], 'fuzz', 2);
+        done($result, "$name, fuzz");
+        my $n = numbers($result);
+        cmp_ok($n->{taken} // 0, '>', 1500, "$name, fuzz: the helper took what was posted");
+        is($n->{ok}, 0, "$name, fuzz: calls are still answered, the allowed");
+        is($n->{no}, 1, "$name, fuzz: and the forbidden (EPERM)");
+        untouched("$name, fuzz");
+        is(join(' ', map { s/.*\///r } glob "$dir/* $dir/ok/*"), 'no ok file', "$name, fuzz: nothing was made");
+
+        $result = attack($class, $fuzz, ['-D', "OK=$dir/ok", @$gate], 'keep');
+        done($result, "$name, native calls posted by hand");
+        cmp_ok(numbers($result)->{taken} // 0, '>=', 30, "$name: the helper took them");
+        my @maps = $result->{out} =~ /^map \S+ (\S{4}) .*memfd:(nurse-\w+)/mg;
+        is("@maps", 'r-xp nurse-stub rw-s nurse-request r--s nurse-order r-xs nurse-gate', "$name: nurse's memory is as it was");
+
+        # The stub's reports mean nothing any more.
+        $result = attack($class, $paths, $gate, 'reports');
+        done($result, "$name, reports");
+        my @values = $result->{out} =~ /^report \w+ \d+: (-?\d+)$/mg;
+        is_deeply(\@values, [(-38) x 22], "$name, reports: all refused (ENOSYS)");
+        is($result->{out} =~ /^ok=(.*) no=(.*)$/m ? "$1 $2" : '', '0 1', "$name, reports: and nothing has changed");
+    }
+
+    # A thread that posts without pause, and one that lets requests pile up behind a call that blocks.
+    place();
+    my $flood = start(nurse_command($paths, ['-q'], [program('mailbox-attack', $class), 'flood']), { cwd => $dir, timeout => 15 });
+    ok(wait_for(5, sub { slurp("$flood->{base}.out") =~ /flooding/ }), "$class bit, flood: calls are answered");
+    kill 'TERM', $flood->{pid};
+    my $result = finish($flood);
+    is($result->{code}, 128 + 15, "$class bit, flood: the helper still passes SIGTERM on");
+
+    run(['mkfifo', "$dir/ok/fifo"]);
+    my $pile = start(nurse_command($paths, ['-q'], [program('mailbox-attack', $class), 'pile', 1]), { cwd => $dir, timeout => 15 });
+    wait_for(5, sub { slurp("$pile->{base}.out") =~ /taken/ });
+    my @descriptors = glob "/proc/$pile->{pid}/fd/*";
+    my ($resident) = slurp("/proc/$pile->{pid}/status") =~ /^VmRSS:\s+(\d+)/m;
+    cmp_ok(scalar @descriptors, '<', 100, "$class bit, pile: the helper's descriptors don't pile up");
+    cmp_ok($resident, '<', 16384, "$class bit, pile: nor does its memory (kB)");
+    kill 'TERM', $pile->{pid};
+    is(finish($pile)->{code}, 128 + 15, "$class bit, pile: the helper still passes SIGTERM on");
+}
+
+done_testing();
