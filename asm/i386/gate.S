@@ -11,7 +11,7 @@
 
 #define FUTEX_WAIT 0
 #define FUTEX_WAKE 1
-#define YIELDS 64                               /* hand the CPU over so often before sleeping */
+#define YIELDS 16                               /* hand the CPU over so often before sleeping */
 #define SAVED 12                                /* flags, ecx, edx */
 
         .section .gate, "ax", @progbits

@@ -13,7 +13,7 @@
 
 #define FUTEX_WAIT 0
 #define FUTEX_WAKE 1
-#define YIELDS 64                               /* hand the CPU over so often before sleeping */
+#define YIELDS 16                               /* hand the CPU over so often before sleeping */
 #define SYSCALL_LENGTH 2
 
         .section .gate, "ax", @progbits

@@ -34,7 +34,10 @@
 
 enum {
     LOOKS_BETWEEN_POLLS = 64,       /* looks at the windows (about 10 ns each) between two looks at descriptors */
-    SPIN_MIN = 20, SPIN_MAX = 200,  /* rounds without work before sleeping: 20 to 200 us */
+    SPIN_MIN_NS = 80000,            /* how long to look before sleeping: longer than waking an idle CPU takes, */
+    SPIN_MAX_NS = 300000,           /* so that two who wake each other come to look at each other */
+    IDLE_NS = 20000000,             /* a sleep so long ends what was learned about CPUs */
+    AT_ONCE_NS = 10000,             /* a call that comes so soon after a vain look was kept waiting by it */
     GATE_SPINS = 400,               /* how often a gate looks before it lets go: about 20 us */
 };
 
@@ -47,11 +50,23 @@ struct loop {
     struct pollfd fds[POLLS];
     struct seccomp_notif *notif;
     size_t notif_size;
-    int spin;                       /* rounds to look before sleeping */
+    int64_t spin;                   /* nanoseconds to look before sleeping */
+    cpu_set_t cpus;                 /* that the sandbox may use */
+    int cpu;                        /* where the helper looked last */
+    bool vain;                      /* the last look found nothing */
+    bool moved;                     /* the helper keeps off one CPU */
     bool over;
     bool thread_over;               /* strict: the program's thread has ended, with this: */
     int thread_status;
 };
+
+static int64_t run_clock(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec * 1000000000ll + now.tv_nsec;
+}
 
 /* Whether tid is a thread of the process: asked of the kernel without sending anything. */
 static bool run_owns(const struct process *process, pid_t tid)
@@ -164,12 +179,41 @@ static bool run_windows(struct process *process, bool hint)
     return worked;
 }
 
+/* A trustee that shared the CPU with a helper that looks would wait for the end of its look: keep it where the program is. */
+static void run_part(struct loop *loop)
+{
+    struct process *process = &loop->sandbox->process;
+    int cpu = sched_getcpu();
+    cpu_set_t others = loop->cpus;
+
+    if (cpu == loop->cpu || cpu < 0)
+        return;
+    loop->cpu = cpu;
+    CPU_CLR(cpu, &others);
+    sched_setaffinity(process->slot.trustee, sizeof others, &others);
+}
+
+/* A call that comes the moment the helper stops looking has been waiting for its CPU: go to another. (The scheduler would keep a caller and its
+ * helper together, which is right for those that take turns, and wrong for those that look at each other.) */
+static void run_move(struct loop *loop, int64_t slept)
+{
+    cpu_set_t others = loop->cpus;
+
+    if (loop->vain && slept < AT_ONCE_NS && loop->cpu >= 0) {
+        CPU_CLR(loop->cpu, &others);
+        loop->moved = sched_setaffinity(0, sizeof others, &others) == 0;
+    } else if (loop->moved && slept > IDLE_NS) {    /* a quiet moment: let the scheduler choose again */
+        loop->moved = sched_setaffinity(0, sizeof loop->cpus, &loop->cpus) != 0;
+    }
+}
+
 /* Look for work for as long as it lately paid. True when some was found. */
 static bool run_spin(struct loop *loop)
 {
     struct process *process = &loop->sandbox->process;
 
-    for (int round = 0; round < loop->spin; round++) {
+    run_part(loop);
+    for (int64_t end = run_clock() + loop->spin; run_clock() < end;) {
         for (int i = 0; i < LOOKS_BETWEEN_POLLS; i++) {
             if (run_windows(process, true))
                 return true;
@@ -177,7 +221,6 @@ static bool run_spin(struct loop *loop)
         }
         if (run_poll(loop, 0))
             return true;
-        sched_yield();    /* the trustee may be waiting for this CPU */
     }
     return false;
 }
@@ -189,8 +232,13 @@ static void run_sleep(struct loop *loop)
     mailbox_awake(&process->mailbox, false, 0);
     if (life_waiting(&process->slot))
         mailbox_ring(&process->mailbox, true);
-    if (!run_windows(process, false) && !run_poll(loop, process->strict ? STRICT_LOOK : -1))
-        run_thread(loop);
+    if (!run_windows(process, false)) {
+        int64_t start = run_clock();
+
+        if (!run_poll(loop, process->strict ? STRICT_LOOK : -1))
+            run_thread(loop);
+        run_move(loop, run_clock() - start);
+    }
     mailbox_ring(&process->mailbox, false);
     if (loop->sandbox->may_spin && process->phase == PHASE_RUN)
         mailbox_awake(&process->mailbox, true, GATE_SPINS);
@@ -199,11 +247,14 @@ static void run_sleep(struct loop *loop)
 static void run_loop(struct loop *loop)
 {
     while (!loop->over) {
-        if (loop->sandbox->may_spin && loop->sandbox->process.phase == PHASE_RUN && run_spin(loop)) {
-            loop->spin = loop->spin * 2 < SPIN_MAX ? loop->spin * 2 : SPIN_MAX;
+        bool looks = loop->sandbox->may_spin && loop->sandbox->process.phase == PHASE_RUN;
+
+        if (looks && run_spin(loop)) {
+            loop->spin = loop->spin * 2 < SPIN_MAX_NS ? loop->spin * 2 : SPIN_MAX_NS;
             continue;
         }
-        loop->spin = loop->spin / 2 > SPIN_MIN ? loop->spin / 2 : SPIN_MIN;
+        loop->spin = loop->spin / 2 > SPIN_MIN_NS ? loop->spin / 2 : SPIN_MIN_NS;
+        loop->vain = looks;
         run_sleep(loop);
         run_windows(&loop->sandbox->process, false);    /* a trustee that rang is believed only on evidence */
     }
@@ -236,7 +287,7 @@ static int run_prepare(struct loop *loop)
     loop->fds[POLL_SIGNALS] = (struct pollfd){ .fd = sandbox->signals, .events = POLLIN };
     loop->fds[POLL_BELL] = (struct pollfd){ .fd = sandbox->process.mailbox.bell, .events = POLLIN };
     loop->fds[POLL_EXIT] = (struct pollfd){ .fd = sandbox->pidfd, .events = POLLIN };
-    loop->spin = SPIN_MIN;
+    loop->spin = SPIN_MIN_NS;
     return 0;
 }
 
@@ -265,12 +316,11 @@ static int run_status(struct loop *loop)
 int run_program(const struct run_options *options, const struct judge *judge, struct program *program)
 {
     static struct sandbox sandbox;
-    struct loop loop = { .sandbox = &sandbox };
-    cpu_set_t cpus;
+    struct loop loop = { .sandbox = &sandbox, .cpu = -1 };
     int status;
 
     sandbox = (struct sandbox){ .options = options, .judge = judge, .program = program, .listener = -1, .pidfd = -1, .signals = -1 };
-    sandbox.may_spin = options->gate != GATE_OFF && sched_getaffinity(0, sizeof cpus, &cpus) == 0 && CPU_COUNT(&cpus) > 1;
+    sandbox.may_spin = options->gate != GATE_OFF && sched_getaffinity(0, sizeof loop.cpus, &loop.cpus) == 0 && CPU_COUNT(&loop.cpus) > 1;
     if (spawn_start(&sandbox) < 0) {
         spawn_release(&sandbox.process);
         return EXIT_NURSE;

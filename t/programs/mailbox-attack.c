@@ -500,9 +500,9 @@ static struct { struct request request; struct order order; } own;
 
 static int gullible(void *argument)
 {
-    for (long *misled = argument; !stop; own.order.seq++)
+    for (volatile long *misled = argument; !stop; own.order.seq++)
         for (int i = 0; i < 1000; i++)
-            *misled += request->done == order->seq && request->result == GARBAGE;
+            *misled = *misled + (request->done == order->seq && request->result == GARBAGE);
     return (int)RAW_2(SYS_exit, 0);
 }
 
@@ -516,7 +516,7 @@ static void own_forge(double seconds)
     while (now() < end)
         sched_yield();
     stop = true;
-    printf("misled=%ld\n", misled);
+    printf("misled=%ld forged=%llu\n", misled, (unsigned long long)forged);
 }
 
 int main(int argc, char *argv[])
