@@ -132,8 +132,6 @@ gate_enter:
         je      .Lvalue
         cmpl    $KIND_TRUSTEE, %eax
         je      .Ltrustee
-        cmpl    $KIND_TRUSTEE_WAKES, %eax
-        je      .Ltrustee
 
 .Lback: movl    %fs:REQUEST_NR, %eax            /* only the thread itself can make this call */
         movl    %fs:REQUEST_ARG0, %ebx
@@ -159,9 +157,9 @@ gate_enter:
         subl    $1, %fs:REQUEST_TRIES
         jns     .Lhand
         movl    %fs:REQUEST_ORDER, %edx
-        cmpl    $KIND_TRUSTEE_WAKES, ORDER_ANSWER_KIND(%edx)
-        jne     .Ltrustee
-        movl    ORDER_ANSWER_VALUE(%edx), %eax  /* a call that may sleep: sleep on the cell, the trustee will wake it */
+        cmpl    $0, ORDER_WAKE(%edx)
+        je      .Ltrustee
+        movl    ORDER_ANSWER_VALUE(%edx), %eax  /* a call that takes its time: sleep on the cell, the trustee will wake it */
         movl    %fs:REQUEST_CELL + CELL_DONE, %edx
         cmpl    %eax, %edx
         je      .Ldone

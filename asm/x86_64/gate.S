@@ -92,8 +92,6 @@ gate_enter:                                     /* if (xchg(&request->busy, 1)) 
         je      .Lvalue
         cmpl    $KIND_TRUSTEE, %eax
         je      .Ltrustee
-        cmpl    $KIND_TRUSTEE_WAKES, %eax
-        je      .Ltrustee
 
 .Lkernel:                                       /* the program's own instruction makes the call */
         movl    %gs:REQUEST_FLAGS, %eax
@@ -126,9 +124,9 @@ gate_enter:                                     /* if (xchg(&request->busy, 1)) 
         movq    %gs:REQUEST_ORDER, %r11
         subl    $1, %gs:REQUEST_TRIES
         jns     .Lhand
-        cmpl    $KIND_TRUSTEE_WAKES, ORDER_ANSWER_KIND(%r11)
-        jne     .Ltrustee
-        movl    %gs:REQUEST_CELL + CELL_DONE, %edx      /* a call that may sleep: sleep on the cell, the trustee will wake it */
+        cmpl    $0, ORDER_WAKE(%r11)
+        je      .Ltrustee
+        movl    %gs:REQUEST_CELL + CELL_DONE, %edx      /* a call that takes its time: sleep on the cell, the trustee will wake it */
         cmpl    ORDER_ANSWER_VALUE(%r11), %edx
         je      .Ldone
         movq    %gs:REQUEST_SELF, %rdi

@@ -28,7 +28,6 @@ static int guard_open(struct call *call, int64_t *value)
     struct call_path *path = &call->paths[0];
     const char *canonical = path->pin.canonical, *base;
     uint64_t flags;
-    bool readable_only;
 
     *value = call_resolve(call, path);
     if (*value && *value != -ENOENT)
@@ -41,11 +40,10 @@ static int guard_open(struct call *call, int64_t *value)
         *value = -EACCES;
         return ANSWER;
     }
-    if (path->pin.fd < 0 || path_is_procfs(path->pin.fd) == 0)
+    if ((flags & O_ACCMODE) == O_RDONLY || (flags & O_PATH) || path->pin.fd < 0 || path_is_procfs(path->pin.fd) == 0)
         return PASS;
-    readable_only = (flags & O_ACCMODE) == O_RDONLY || (flags & O_PATH);
     base = strrchr(canonical, '/');
-    if (readable_only || (strncmp(canonical, "/proc/", 6) == 0 && strcmp(base + 1, "mem") != 0))
+    if (strncmp(canonical, "/proc/", 6) == 0 && strcmp(base + 1, "mem") != 0)
         return PASS;
     say_notice("%s: writing to %s is refused (keystone rule 2)", call->row->name, canonical);
     *value = -EACCES;
@@ -242,13 +240,31 @@ static const struct {
     { "mmap", guard_old_mmap },
 };
 
+enum { GUARDS = sizeof guards / sizeof *guards };
+
+/* The guard of a row, or -1; names are compared once. */
+static int guard_of(const struct abi_call *row)
+{
+    static int16_t of[MAILBOX_ROUTES];    /* 0: not looked up yet; else the index in guards plus 2 */
+    int16_t *known = &of[abi_index(row) % MAILBOX_ROUTES];
+
+    if (!*known) {
+        *known = 1;
+        for (int i = 0; i < GUARDS; i++)
+            if (strcmp(guards[i].name, row->name) == 0)
+                *known = (int16_t)(i + 2);
+    }
+    return *known - 2;
+}
+
 int guard_call(struct call *call, int64_t *value)
 {
+    int i = guard_of(call->row);
+
     if (call->process->strict && strict_reserved(call))
         return refuse(value, EBADF);
-    for (size_t i = 0; i < sizeof guards / sizeof *guards; i++)
-        if (strcmp(guards[i].name, call->row->name) == 0 && guards[i].guard(call, value) == ANSWER)
-            return ANSWER;
+    if (i >= 0 && guards[i].guard(call, value) == ANSWER)
+        return ANSWER;
     *value = -keystone_refuses(&call->process->keystone, call->row, call->args);
     return *value ? ANSWER : PASS;
 }

@@ -45,7 +45,7 @@ static const struct {
 
 int inform_call(struct call *call, int64_t *value)
 {
-    if (call->arch != ABI_X86_64 || call->path_count != 1)
+    if (call->arch != ABI_X86_64 || call->path_count != 1 || call->row->args[call->paths[0].arg + 1].type != ABI_STRUCT_OUT)
         return 0;
     for (size_t i = 0; i < sizeof informs / sizeof *informs; i++)
         if (strcmp(informs[i].name, call->row->name) == 0)

@@ -214,7 +214,7 @@ static void life_post(struct slot *slot, struct call *call)
     slot->call = call;
     if (call->origin == FROM_GATE && !call->watched && !process->strict) {
         call->answered = true;
-        mailbox_answer(&process->mailbox, slot->i, order.may_sleep ? ANSWER_TRUSTEE_WAKES : ANSWER_TRUSTEE, slot->seq);
+        mailbox_answer(&process->mailbox, slot->i, ANSWER_TRUSTEE, slot->seq);
     } else {
         mailbox_wake(&process->mailbox, slot->i);
     }

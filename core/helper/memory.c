@@ -40,13 +40,13 @@ ssize_t memory_write(pid_t pid, uint64_t addr, const void *buf, size_t size)
 
 ssize_t memory_string(pid_t pid, uint64_t addr, char *buf, size_t size)
 {
-    enum { STEP = 256 };
+    enum { STEP = 256, PAGE = 4096 };
     size_t done = 0;
 
     while (done < size) {
         uint64_t at = addr + done;
-        size_t step = STEP - at % STEP < size - done ? STEP - at % STEP : size - done;
-        ssize_t n = memory_read(pid, at, buf + done, step);
+        size_t step = PAGE - at % PAGE < STEP ? PAGE - at % PAGE : STEP;
+        ssize_t n = memory_read(pid, at, buf + done, step < size - done ? step : size - done);
         const char *end;
 
         if (n <= 0)
@@ -54,8 +54,6 @@ ssize_t memory_string(pid_t pid, uint64_t addr, char *buf, size_t size)
         end = memchr(buf + done, '\0', (size_t)n);
         if (end)
             return end - buf;
-        if ((size_t)n < step)
-            return -EFAULT;
         done += (size_t)n;
     }
     return -ENAMETOOLONG;

@@ -72,6 +72,7 @@ static bool order_open_canonical(struct call *call, struct mailbox_order *order,
 {
     enum { PLAIN = O_ACCMODE | O_APPEND | O_CLOEXEC | O_DIRECT | O_DIRECTORY | O_DSYNC | O_LARGEFILE | O_NOATIME | O_NOCTTY | O_NOFOLLOW |
                    O_NONBLOCK | O_SYNC | O_TRUNC };
+    static const struct abi_call *openat2;
     size_t length = strlen(path->pin.canonical);
     uint32_t text, where;
     struct open_how *how;
@@ -85,7 +86,9 @@ static bool order_open_canonical(struct call *call, struct mailbox_order *order,
         return false;
     memcpy(copy, path->pin.canonical, length + 1);
     *how = (struct open_how){ .flags = flags, .resolve = RESOLVE_NO_SYMLINKS };
-    order->nr = (uint64_t)abi_number(call->arch, abi_find("openat2"));
+    if (!openat2)
+        openat2 = abi_find("openat2");
+    order->nr = (uint64_t)abi_number(call->arch, openat2);
     order->arg[0] = (uint64_t)(int64_t)AT_FDCWD;
     order->arg[1] = call_window(call, text);
     order->arg[2] = call_window(call, where);
@@ -156,7 +159,6 @@ int order_make(struct call *call, struct mailbox_order *order)
 
     *order = (struct mailbox_order){
         .command = ORDER_EXECUTE,
-        .may_sleep = call->row->where == ABI_BLOCKS || call->row->where == ABI_HELPER,
         .nr = (uint64_t)call->nr,
     };
     memcpy(order->arg, call->args, sizeof order->arg);

@@ -38,6 +38,7 @@ enum {
     SPIN_MAX_NS = 300000,           /* so that two who wake each other come to look at each other */
     IDLE_NS = 20000000,             /* a sleep so long ends what was learned about CPUs */
     AT_ONCE_NS = 10000,             /* a call that comes so soon after a vain look was kept waiting by it */
+    VAIN_LOOKS = 8, QUIET_WAKES = 256,    /* after so many looks in vain it pays for so many calls not to look */
     GATE_SPINS = 400,               /* how often a gate looks before it lets go: about 20 us */
 };
 
@@ -52,8 +53,10 @@ struct loop {
     size_t notif_size;
     int64_t spin;                   /* nanoseconds to look before sleeping */
     cpu_set_t cpus;                 /* that the sandbox may use */
-    int cpu;                        /* where the helper looked last */
-    bool vain;                      /* the last look found nothing */
+    int cpu;                        /* where the helper was when it placed the trustee */
+    bool apart;                     /* the trustee keeps off that CPU; else it keeps on it */
+    int vain_looks;                 /* looks in a row that found nothing */
+    int quiet;                      /* wakes left until it looks again */
     bool moved;                     /* the helper keeps off one CPU */
     bool over;
     bool thread_over;               /* strict: the program's thread has ended, with this: */
@@ -179,18 +182,23 @@ static bool run_windows(struct process *process, bool hint)
     return worked;
 }
 
-/* A trustee that shared the CPU with a helper that looks would wait for the end of its look: keep it where the program is. */
-static void run_part(struct loop *loop)
+/* Where the trustee runs: a helper that looks shares its CPU with nobody, one that sleeps and is woken takes turns with the others on one. */
+static void run_place(struct loop *loop, bool apart)
 {
-    struct process *process = &loop->sandbox->process;
     int cpu = sched_getcpu();
-    cpu_set_t others = loop->cpus;
+    cpu_set_t place = loop->cpus;
 
-    if (cpu == loop->cpu || cpu < 0)
+    if (cpu < 0 || (cpu == loop->cpu && apart == loop->apart))
         return;
     loop->cpu = cpu;
-    CPU_CLR(cpu, &others);
-    sched_setaffinity(process->slot.trustee, sizeof others, &others);
+    loop->apart = apart;
+    if (apart) {
+        CPU_CLR(cpu, &place);
+    } else {
+        CPU_ZERO(&place);
+        CPU_SET(cpu, &place);
+    }
+    sched_setaffinity(loop->sandbox->process.slot.trustee, sizeof place, &place);
 }
 
 /* A call that comes the moment the helper stops looking has been waiting for its CPU: go to another. (The scheduler would keep a caller and its
@@ -199,7 +207,7 @@ static void run_move(struct loop *loop, int64_t slept)
 {
     cpu_set_t others = loop->cpus;
 
-    if (loop->vain && slept < AT_ONCE_NS && loop->cpu >= 0) {
+    if (loop->vain_looks && !loop->quiet && slept < AT_ONCE_NS && loop->cpu >= 0) {
         CPU_CLR(loop->cpu, &others);
         loop->moved = sched_setaffinity(0, sizeof others, &others) == 0;
     } else if (loop->moved && slept > IDLE_NS) {    /* a quiet moment: let the scheduler choose again */
@@ -212,7 +220,8 @@ static bool run_spin(struct loop *loop)
 {
     struct process *process = &loop->sandbox->process;
 
-    run_part(loop);
+    run_place(loop, true);
+    mailbox_awake(&process->mailbox, true, GATE_SPINS);
     for (int64_t end = run_clock() + loop->spin; run_clock() < end;) {
         for (int i = 0; i < LOOKS_BETWEEN_POLLS; i++) {
             if (run_windows(process, true))
@@ -230,8 +239,12 @@ static void run_sleep(struct loop *loop)
     struct process *process = &loop->sandbox->process;
 
     mailbox_awake(&process->mailbox, false, 0);
-    if (life_waiting(&process->slot))
+    if (process->slot.working)
+        mailbox_patience(&process->mailbox, process->slot.i);
+    if (life_waiting(&process->slot)) {
+        run_place(loop, false);
         mailbox_ring(&process->mailbox, true);
+    }
     if (!run_windows(process, false)) {
         int64_t start = run_clock();
 
@@ -240,21 +253,42 @@ static void run_sleep(struct loop *loop)
         run_move(loop, run_clock() - start);
     }
     mailbox_ring(&process->mailbox, false);
-    if (loop->sandbox->may_spin && process->phase == PHASE_RUN)
-        mailbox_awake(&process->mailbox, true, GATE_SPINS);
+}
+
+/* A helper that sleeps between calls is best woken on the caller's CPU, where it runs at once; one that looks must keep its own. */
+static void run_together(const struct sandbox *sandbox, bool together)
+{
+    if (sandbox->listener >= 0)
+        ioctl(sandbox->listener, SECCOMP_IOCTL_NOTIF_SET_FLAGS, together ? SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP : 0);
+}
+
+/* Where looking does not pay (calls are rare, or others want the CPUs), leave it for a while. True when the helper shall look now. */
+static bool run_looks(struct loop *loop)
+{
+    if (!loop->sandbox->may_spin || loop->sandbox->process.phase != PHASE_RUN)
+        return false;
+    if (loop->quiet == 0 && loop->vain_looks >= VAIN_LOOKS) {
+        loop->quiet = QUIET_WAKES;
+        run_together(loop->sandbox, true);
+    } else if (loop->quiet > 0 && --loop->quiet == 0) {
+        loop->vain_looks = 0;
+        run_together(loop->sandbox, false);
+    }
+    return loop->quiet == 0;
 }
 
 static void run_loop(struct loop *loop)
 {
     while (!loop->over) {
-        bool looks = loop->sandbox->may_spin && loop->sandbox->process.phase == PHASE_RUN;
+        bool looks = run_looks(loop);
 
         if (looks && run_spin(loop)) {
             loop->spin = loop->spin * 2 < SPIN_MAX_NS ? loop->spin * 2 : SPIN_MAX_NS;
+            loop->vain_looks = 0;
             continue;
         }
         loop->spin = loop->spin / 2 > SPIN_MIN_NS ? loop->spin / 2 : SPIN_MIN_NS;
-        loop->vain = looks;
+        loop->vain_looks += looks;
         run_sleep(loop);
         run_windows(&loop->sandbox->process, false);    /* a trustee that rang is believed only on evidence */
     }
@@ -264,7 +298,6 @@ static int run_prepare(struct loop *loop)
 {
     struct sandbox *sandbox = loop->sandbox;
     struct seccomp_notif_sizes sizes;
-    uint64_t sync = SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP;
     sigset_t mask;
 
     if (syscall(SYS_seccomp, SECCOMP_GET_NOTIF_SIZES, 0, &sizes))
@@ -280,9 +313,7 @@ static int run_prepare(struct loop *loop)
     sandbox->pidfd = (int)syscall(SYS_pidfd_open, sandbox->process.pid, 0);
     if (!loop->notif || sandbox->signals < 0 || sandbox->pidfd < 0)
         return -ENOMEM;
-    /* A helper that sleeps between calls is best woken on the caller's CPU; one that spins must keep its own. */
-    if (!sandbox->may_spin && !sandbox->process.strict)
-        ioctl(sandbox->listener, SECCOMP_IOCTL_NOTIF_SET_FLAGS, sync);
+    run_together(sandbox, !sandbox->may_spin);
     loop->fds[POLL_LISTENER] = (struct pollfd){ .fd = sandbox->listener, .events = POLLIN };
     loop->fds[POLL_SIGNALS] = (struct pollfd){ .fd = sandbox->signals, .events = POLLIN };
     loop->fds[POLL_BELL] = (struct pollfd){ .fd = sandbox->process.mailbox.bell, .events = POLLIN };
@@ -320,7 +351,7 @@ int run_program(const struct run_options *options, const struct judge *judge, st
     int status;
 
     sandbox = (struct sandbox){ .options = options, .judge = judge, .program = program, .listener = -1, .pidfd = -1, .signals = -1 };
-    sandbox.may_spin = options->gate != GATE_OFF && sched_getaffinity(0, sizeof loop.cpus, &loop.cpus) == 0 && CPU_COUNT(&loop.cpus) > 1;
+    sandbox.may_spin = sched_getaffinity(0, sizeof loop.cpus, &loop.cpus) == 0 && CPU_COUNT(&loop.cpus) > 1 && options->gate != GATE_OFF;
     if (spawn_start(&sandbox) < 0) {
         spawn_release(&sandbox.process);
         return EXIT_NURSE;

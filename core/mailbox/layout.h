@@ -50,9 +50,8 @@ enum order_command {
 /* How a gate's request ends. */
 enum answer_kind {
     ANSWER_VALUE = 1,       /* answer_value is the result */
-    ANSWER_TRUSTEE = 2,     /* the trustee has the order answer_value; wait for its result cell, yielding */
-    ANSWER_TRUSTEE_WAKES = 3,   /* the same for a call that may sleep: the trustee wakes the cell's futex */
-    ANSWER_KERNEL = 4,      /* make the call in the kernel: only the thread itself can */
+    ANSWER_TRUSTEE = 2,     /* the trustee has the order answer_value; wait for its result cell */
+    ANSWER_KERNEL = 3,      /* make the call in the kernel: only the thread itself can */
 };
 
 /* The life of a request: the gate posts, the helper takes; either may win when the helper goes to sleep. */
@@ -63,7 +62,7 @@ struct order {
     uint32_t seq;
     uint32_t command;           /* enum order_command */
     uint32_t ring;              /* the helper sleeps: make the ring call after the call */
-    uint32_t wake;              /* wake the result cell's futex after the call */
+    uint32_t wake;              /* the call takes its time: the gate may sleep on the result cell, the trustee wakes it */
     uint32_t yields;            /* how often the trustee yields before it sleeps */
     uint32_t pad0;
     uint64_t nr, arg[6];

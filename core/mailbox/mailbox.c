@@ -101,6 +101,11 @@ void mailbox_awake(struct mailbox *mailbox, bool awake, uint32_t spins)
     atomic_thread_fence(memory_order_seq_cst);    /* before the caller looks at requests once more */
 }
 
+void mailbox_patience(struct mailbox *mailbox, int i)
+{
+    store32(&mailbox->orders[i].wake, 1);
+}
+
 void mailbox_ring(struct mailbox *mailbox, bool ring)
 {
     store32(&mailbox->orders[0].ring, ring);
@@ -145,7 +150,7 @@ uint32_t mailbox_post(struct mailbox *mailbox, int i, const struct mailbox_order
     struct order *window = &mailbox->orders[i];
 
     window->command = order->command;
-    window->wake = order->may_sleep;
+    window->wake = 0;
     window->nr = order->nr;
     for (int k = 0; k < 6; k++)
         window->arg[k] = order->arg[k];

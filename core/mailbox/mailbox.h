@@ -28,7 +28,6 @@ struct mailbox_posted {
 /* An order for a trustee. */
 struct mailbox_order {
     enum order_command command;
-    bool may_sleep;                 /* it wakes the gate's futex when it is done */
     uint64_t nr, arg[6];
 };
 
@@ -40,6 +39,8 @@ void mailbox_destroy(struct mailbox *mailbox);
 
 /* Tell gates whether it pays to post, and how long to look for an answer. */
 void mailbox_awake(struct mailbox *mailbox, bool awake, uint32_t spins);
+/* The order at work takes longer than the helper looks: let the gate sleep, and have the trustee wake it. */
+void mailbox_patience(struct mailbox *mailbox, int i);
 /* Ask trustees to ring (or not) when they finish. */
 void mailbox_ring(struct mailbox *mailbox, bool ring);
 

@@ -39,10 +39,16 @@ static const struct keystone_rule rules[] = {
 
 const struct keystone_rule *keystone_rule(const struct abi_call *row)
 {
-    for (size_t i = 0; i < sizeof rules / sizeof *rules; i++)
-        if (strcmp(rules[i].name, row->name) == 0)
-            return &rules[i];
-    return NULL;
+    static int8_t of[1024];    /* by row; 0: not looked up yet; else the index in rules plus 2 */
+    int8_t *known = &of[abi_index(row) % sizeof of];
+
+    if (!*known) {
+        *known = 1;
+        for (int8_t i = 0; i < (int8_t)(sizeof rules / sizeof *rules); i++)
+            if (strcmp(rules[i].name, row->name) == 0)
+                *known = (int8_t)(i + 2);
+    }
+    return *known >= 2 ? &rules[*known - 2] : NULL;
 }
 
 static bool keystone_touches(const struct keystone *keystone, uint64_t addr, uint64_t length)

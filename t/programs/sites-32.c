@@ -103,6 +103,10 @@ static void prepare(const void *code, long nr, int fd)
     static uint32_t salt = 0x1234567;
     static unsigned round;
 
+    if (!site.fpu_in[4]) {
+        __asm__ volatile("fxsave %0" : "=m"(site.fpu_in));
+        site.fpu_in[4] = 0xff;    /* all registers in use */
+    }
     for (int i = 0; i < REGISTERS; i++)
         filled[i] = salt += 0x9e3779b9;
     for (int i = 0; i < STACK; i++)
@@ -152,13 +156,6 @@ static const char *difference(const void *code)
 
 static const char *site_call(const void *code, long nr, int fd, long *result)
 {
-    static bool ready;
-
-    if (!ready) {
-        __asm__ volatile("fxsave %0" : "=m"(site.fpu_in));
-        site.fpu_in[4] = 0xff;    /* all registers in use */
-        ready = true;
-    }
     prepare(code, nr, fd);
     site_enter(&site);
     *result = (long)left()[AX];

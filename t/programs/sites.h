@@ -131,6 +131,21 @@ static void shape_jump(void)
     repeat("jump, afterwards", here(site_mov), -1, CALLS);
 }
 
+/* For a policy that emulates dup. */
+static void shape_invented(void)
+{
+    uint8_t *memory = pages(1, PROT_READ | PROT_WRITE);
+    int right = 0;
+    long result;
+
+    emit(memory + 64, SYS_dup);
+    if (mprotect(memory, PAGE, RX))
+        err(1, "mprotect");
+    for (int i = 0; i < CALLS; i++)
+        right += !site_call(memory + 64, -1, file, &result) && result == 1000;
+    printf("invented: %d times 1000\n", right);
+}
+
 /* Code made at run time: at the very start of a mapping, in the middle, and finished (not writable any more). */
 static void shape_jit(void)
 {
@@ -304,7 +319,7 @@ static void shape_proof(void)
     { "mov", shape_mov }, { "text", shape_text }, { "mov_al", shape_mov_al }, { "earlier", shape_earlier }, { "store", shape_store }, \
     { "jump", shape_jump }, { "jit", shape_jit }, { "across", shape_across }, { "across_shared", shape_across_shared },                       \
     { "rewritten", shape_rewritten }, { "renumbered", shape_renumbered }, { "shared", shape_shared }, { "many", shape_many },                  \
-    { "remapped", shape_remapped }, { "proof", shape_proof }
+    { "remapped", shape_remapped }, { "invented", shape_invented }, { "proof", shape_proof }
 
 struct shape { const char *name; void (*run)(void); };
 

@@ -443,7 +443,7 @@ static void test_wake_trustee(void **state)
 
 static void test_post(void **state)
 {
-    struct mailbox_order order = { .command = ORDER_EXECUTE, .may_sleep = true, .nr = 0xffffffff00000001, .arg = { 1, 2, 3, 4, 5, UINT64_MAX } };
+    struct mailbox_order order = { .command = ORDER_EXECUTE, .nr = 0xffffffff00000001, .arg = { 1, 2, 3, 4, 5, UINT64_MAX } };
     struct order *window = &mailbox.orders[SLOT];
 
     (void)state;
@@ -451,9 +451,12 @@ static void test_post(void **state)
         assert_int_equal(mailbox_post(&mailbox, SLOT, &order), seq);
         assert_int_equal(window->seq, seq);
         assert_int_equal(window->command, ORDER_EXECUTE);
-        assert_int_equal(window->wake, 1);
+        assert_int_equal(window->wake, 0);
         assert_true(window->nr == order.nr);
         assert_memory_equal(window->arg, order.arg, sizeof order.arg);
+        mailbox_patience(&mailbox, SLOT);    /* for this order only */
+        assert_int_equal(window->wake, 1);
+        assert_int_equal(mailbox.orders[SLOT + 1].wake, 0);
     }
     order = (struct mailbox_order){ .command = ORDER_HIGH };
     mailbox_post(&mailbox, SLOT, &order);
