@@ -30,7 +30,7 @@ my @expected = (
     qr/^read +both +native +allow +\S*routes\.lua:3$/m,
     qr/^getpid +both +native +allow +\S*routes\.lua:3$/m,
     qr/^socket +both +denied +deny EACCES +\S*routes\.lua:4$/m,
-    qr/^ptrace +both +denied +kill +\S*routes\.lua:5$/m,
+    qr/^ptrace +both +notify +kill +\S*routes\.lua:5$/m,
     qr/^listen +both +denied +deny EPERM/m,
     qr/^openat +both +mailbox +Lua, else deny EPERM +\S*routes\.lua:2/m,
     qr/^mkdir +both +mailbox +Lua, else allow +\S*routes\.lua:2 \S*routes\.lua:3$/m,

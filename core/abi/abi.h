@@ -118,7 +118,8 @@ int abi_flags_text(const struct abi_flag *set, uint64_t value, char *buf, size_t
 int abi_flag_value(const struct abi_flag *set, const char *name, const struct abi_flag **out);
 
 /* The multiplexers of i386 (socketcall, ipc): the call that they stand for, or NULL. `first` is the multiplexer's first
- * argument; on success *words says how many words of arguments lie at its second argument (socketcall). */
+ * argument; on success *words says how many words of arguments lie at its second argument (socketcall); further arguments are 0. Those that
+ * have no number of their own on i386 are named as the call that can do the same: accept, send, recv, semop. */
 const struct abi_call *abi_socketcall(uint32_t first, int *words);
 /* Likewise for ipc, whose arguments are (call, first, second, third, ptr, fifth); `first` is the whole first argument, version included.
  * On success (*from)[i] says where the call's argument i is: 1..5, that argument of ipc; ABI_IPC_AT_PTR + n, the n-th word at the address

@@ -196,9 +196,9 @@ const struct abi_call *abi_socketcall(uint32_t first, int *words)
     static const struct { const char *name; int words; } calls[] = {
         [SYS_SOCKET] = { "socket", 3 },           [SYS_BIND] = { "bind", 3 },
         [SYS_CONNECT] = { "connect", 3 },         [SYS_LISTEN] = { "listen", 2 },
-        [SYS_ACCEPT] = { "accept", 3 },           [SYS_GETSOCKNAME] = { "getsockname", 3 },
+        [SYS_ACCEPT] = { "accept4", 3 },          [SYS_GETSOCKNAME] = { "getsockname", 3 },
         [SYS_GETPEERNAME] = { "getpeername", 3 }, [SYS_SOCKETPAIR] = { "socketpair", 4 },
-        [SYS_SEND] = { "send", 4 },               [SYS_RECV] = { "recv", 4 },
+        [SYS_SEND] = { "sendto", 4 },             [SYS_RECV] = { "recvfrom", 4 },
         [SYS_SENDTO] = { "sendto", 6 },           [SYS_RECVFROM] = { "recvfrom", 6 },
         [SYS_SHUTDOWN] = { "shutdown", 2 },       [SYS_SETSOCKOPT] = { "setsockopt", 5 },
         [SYS_GETSOCKOPT] = { "getsockopt", 5 },   [SYS_SENDMSG] = { "sendmsg", 3 },
@@ -216,7 +216,7 @@ const struct abi_call *abi_ipc(uint32_t first, const uint8_t **from)
 {
     enum { FIRST = 1, SECOND, THIRD, PTR, FIFTH, PTR_0 = ABI_IPC_AT_PTR, PTR_1 };    /* arguments of ipc(2) */
     static const struct { uint32_t number; const char *name; uint8_t from[6]; } calls[] = {
-        {  1, "semop",      { FIRST, PTR, SECOND } },
+        {  1, "semtimedop_time64", { FIRST, PTR, SECOND } },    /* semop: no timeout; it has no number of its own */
         {  2, "semget",     { FIRST, SECOND, THIRD } },
         {  3, "semctl",     { FIRST, SECOND, THIRD, PTR_0 } },
         {  4, "semtimedop", { FIRST, PTR, SECOND, FIFTH } },

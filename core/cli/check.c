@@ -2,7 +2,7 @@
  * nurse check: loads a policy and prints what will become of every call, on both architectures.
  *
  * Runs in the helper process and starts no sandbox. Prints the route table that the kernel filter is
- * made of, so that the table can't differ from what happens. Test: t/20-live-check.t.
+ * made of, so that the table can't differ from what happens. Test: t/21-live-check.t.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -2,7 +2,7 @@
  * guard: the keystone rules that take more than a look at registers (design, section 4), and the few answers that only the helper can give.
  *
  * Runs in the helper after the policy said allow and before anything is executed: no policy can change what is decided here. The rules
- * on memory ranges and on the helper's pid are in core/route/keystone.c and also in the kernel filter. Tests: t/51-attack-keystone.t.
+ * on memory ranges and on the helper's pid are in core/route/keystone.c and also in the kernel filter. Tests: t/52-attack-keystone.t.
  */
 #include <dirent.h>
 #include <errno.h>

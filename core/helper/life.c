@@ -111,28 +111,55 @@ static void life_verdict(struct call *call, const struct verdict *verdict)
     }
 }
 
-/* i386: socketcall stands for another call, whose arguments lie in memory; they are copied out and it is treated as that call. */
+/* socketcall: the words of arguments that lie in memory, fetched once. */
+static const struct abi_call *life_socketcall(const struct call *call, uint32_t words[6])
+{
+    int count;
+    const struct abi_call *row = abi_socketcall((uint32_t)call->args[0], &count);
+
+    if (row && memory_read(call->process->pid, call->args[1], words, (size_t)count * 4) != count * 4)
+        words[0] = UINT32_MAX;    /* as bad a descriptor as the kernel's EFAULT is an answer */
+    return row;
+}
+
+/* ipc: its arguments in the order of the call that it stands for. */
+static const struct abi_call *life_ipc(const struct call *call, uint32_t words[6])
+{
+    enum { PTR = 4 };
+    const uint8_t *from;
+    const struct abi_call *row = abi_ipc((uint32_t)call->args[0], &from);
+
+    for (int i = 0; row && i < 6; i++)
+        if (from[i] < ABI_IPC_AT_PTR)
+            words[i] = from[i] ? (uint32_t)call->args[from[i]] : 0;
+        else if (memory_read(call->process->pid, call->args[PTR] + 4u * (from[i] - ABI_IPC_AT_PTR), &words[i], 4) != 4)
+            return NULL;
+    return row;
+}
+
+/* i386: socketcall and ipc stand for other calls; they are judged and made as those, and their memory is not read again. */
 static int life_demultiplex(struct call *call)
 {
-    const struct abi_call *row;
+    const struct abi_call *row = NULL;
     uint32_t words[6] = { 0 };
-    int count;
+    bool socket;
 
-    if (call->arch != ABI_I386 || strcmp(call->row->name, "socketcall") != 0)
+    if (call->arch != ABI_I386 || call->row->where != ABI_HELPER)
         return 0;
-    row = abi_socketcall((uint32_t)call->args[0], &count);
-    if (row && strcmp(row->name, "accept") == 0)
-        row = abi_find("accept4");    /* i386 never got a number of its own for it; the flags stay 0 */
-    if (!row || abi_number(ABI_I386, row) < 0)
+    socket = strcmp(call->row->name, "socketcall") == 0;
+    if (!socket && strcmp(call->row->name, "ipc") != 0)
+        return 0;
+    row = socket ? life_socketcall(call, words) : life_ipc(call, words);
+    if (!row)
         return -EINVAL;
-    if (memory_read(call->process->pid, call->args[1], words, (size_t)count * 4) != count * 4)
-        return -EFAULT;
+    if (abi_number(ABI_I386, row) < 0)
+        return -ENOSYS;
     call->nr = abi_number(ABI_I386, row);
     call->entry = route_entry(&call->process->sandbox->routes, ABI_I386, (uint64_t)call->nr);
     call->row = call->entry->row;
     for (int i = 0; i < 6; i++)
         call->args[i] = words[i];
-    call->rewritten = true;    /* the memory must not be read again */
+    call->rewritten = true;
     return 0;
 }
 

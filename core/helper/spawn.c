@@ -296,7 +296,7 @@ int spawn_start(struct sandbox *sandbox)
         .slot = { .process = process },
     };
     if (process->strict && process->arch != ABI_I386) {
-        say("%s: --seccomp=strict is for 32-bit programs: 64-bit code can't be kept from the instructions that miss the gate", sandbox->program->path);
+        say("%s: --seccomp=strict is for 32-bit programs: only the i386 gate can wait with read and write alone", sandbox->program->path);
         return -ENOTSUP;
     }
     spawn_draw(sandbox);

@@ -4,7 +4,7 @@
  * Runs in the helper. Everything in the sandbox's memory can be written by the program, the result cell too, and a helper that
  * believed a forged "done" would overwrite an order while the trustee is still loading it. So the trustee leaves seq and result in the one
  * per-thread register of the kernel that takes any value and can be read from outside: the head of its robust futex list
- * (set_robust_list(2), get_robust_list(2)). 0.1 us on each side, no descriptor, no memory. Test: t/50-attack-mailbox.t.
+ * (set_robust_list(2), get_robust_list(2)). 0.1 us on each side, no descriptor, no memory. Test: t/51-attack-mailbox.t.
  */
 #include "core/mailbox/mailbox.h"
 

@@ -99,7 +99,7 @@ struct request {
     uint8_t pad0[0x100 - 0x68];
 
     /* The trustee's result cell: the only memory it writes. The gate believes it; the helper does not, it asks the kernel for the
-     * trustee's report register (collect.c). */
+     * trustee's report register (evidence.c). */
     uint32_t done;              /* seq of the last executed order; a futex */
     uint32_t asleep;            /* the trustee sleeps on order.seq */
     int64_t result;

@@ -2,7 +2,7 @@
  * mailbox: the helper's side of the windows of one process.
  *
  * Runs in the helper. A request window is read once per field, its contents are a program's claim and no more; what the trustee has done
- * is asked of the kernel (mailbox_evidence). Test: t/10-unit-mailbox.t, t/50-attack-mailbox.t.
+ * is asked of the kernel (mailbox_evidence). Test: t/10-unit-mailbox.t, t/51-attack-mailbox.t.
  */
 #ifndef NURSE_MAILBOX_H
 #define NURSE_MAILBOX_H

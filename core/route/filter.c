@@ -121,7 +121,7 @@ static int filter_rules(scmp_filter_ctx ctx, const struct route_table *table, en
         if (!entry->row || entry->route != route)
             continue;
         if (route == ROUTE_DENIED)
-            action = entry->verdict.kind == VERDICT_KILL ? SCMP_ACT_KILL_PROCESS : SCMP_ACT_ERRNO((unsigned)entry->verdict.error);
+            action = SCMP_ACT_ERRNO((unsigned)entry->verdict.error);
         error = seccomp_rule_add(ctx, action, seccomp_syscall_resolve_name(entry->row->name), 0);
         if (error)
             return error;
@@ -182,7 +182,7 @@ int filter_policy(struct bpf *bpf, const struct route_table *table, enum abi_arc
 static void filter_range(struct bpf *bpf, const struct keystone *keystone, int a, int b, int refuse, int pass)
 {
     enum { ADDR_LOW, ADDR_HIGH, END_LOW, END_HIGH };
-    int nonzero = bpf_label(bpf), carry = bpf_label(bpf), sum = bpf_label(bpf);
+    int wide = bpf_label(bpf), nonzero = bpf_label(bpf), carry = bpf_label(bpf), sum = bpf_label(bpf);
 
     bpf_load(bpf, ARG_LOW(a));
     bpf_op(bpf, BPF_ST, ADDR_LOW);
@@ -192,9 +192,17 @@ static void filter_range(struct bpf *bpf, const struct keystone *keystone, int a
     bpf_load(bpf, ARG_HIGH(b));                     /* end_high = addr_high + length_high */
     bpf_op(bpf, BPF_ALU | BPF_ADD | BPF_X, 0);
     bpf_op(bpf, BPF_ST, END_HIGH);
-    bpf_load(bpf, ARG_LOW(b));                      /* a length of 0 counts as 1 (mremap copies with it) */
+    bpf_op(bpf, BPF_JMP | BPF_JGE | BPF_X, 0);      /* if (end_high < addr_high) it wrapped around 64 bits */
+    bpf->code[bpf->count - 1].jt = 1;
+    bpf_goto(bpf, refuse);
+    bpf_load(bpf, ARG_HIGH(b));                     /* a length of 0 counts as 1 (mremap copies with it) */
+    bpf_if(bpf, BPF_JGT, 0, wide);
+    bpf_load(bpf, ARG_LOW(b));
     bpf_if(bpf, BPF_JGT, 0, nonzero);
     bpf_op(bpf, BPF_LD | BPF_IMM, 1);
+    bpf_goto(bpf, nonzero);
+    bpf_here(bpf, wide);
+    bpf_load(bpf, ARG_LOW(b));
     bpf_here(bpf, nonzero);
     bpf_op(bpf, BPF_LDX | BPF_MEM, ADDR_LOW);
     bpf_op(bpf, BPF_ALU | BPF_ADD | BPF_X, 0);      /* end_low = addr_low + length_low */
@@ -342,10 +350,10 @@ int filter_keystone(struct bpf *bpf, const struct route_table *table, enum abi_a
 {
     static struct span spans[MAILBOX_ROUTES];
     int count = filter_spans(table, arch, spans);
-    int ours, allow, refuse, kill, rest;
+    int ours, allow, refuse, kill, rest, page;
 
     bpf_begin(bpf);
-    ours = bpf_label(bpf), allow = bpf_label(bpf), refuse = bpf_label(bpf), kill = bpf_label(bpf), rest = bpf_label(bpf);
+    ours = bpf_label(bpf), allow = bpf_label(bpf), refuse = bpf_label(bpf), kill = bpf_label(bpf), rest = bpf_label(bpf), page = bpf_label(bpf);
     bpf_load(bpf, FIELD(arch));
     bpf_if(bpf, BPF_JEQ, audit_arch[arch], ours);
     bpf_goto(bpf, kill);
@@ -366,9 +374,10 @@ int filter_keystone(struct bpf *bpf, const struct route_table *table, enum abi_a
         bpf_if(bpf, BPF_JEQ, (uint32_t)nr, this);
         bpf_goto(bpf, next);
         bpf_here(bpf, this);
-        filter_rule(bpf, keystone, rule, refuse, allow);
+        filter_rule(bpf, keystone, rule, refuse, table->entry[arch][nr].route == ROUTE_NATIVE ? allow : page);
         bpf_here(bpf, next);
     }
+    bpf_here(bpf, page);    /* what the base filter lets pass for the trustee's sake is death for everybody else */
     filter_if_page(bpf, base + STUB_TRUSTEE, kill);
     bpf_here(bpf, allow);
     bpf_return(bpf, SECCOMP_RET_ALLOW);

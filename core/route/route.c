@@ -8,9 +8,9 @@
 
 enum route route_of(const struct abi_call *row, bool constant, const struct verdict *verdict)
 {
-    if (row->where == ABI_UNSAFE)
-        return ROUTE_DENIED;
-    if (constant && (verdict->kind == VERDICT_DENY || verdict->kind == VERDICT_KILL || verdict->kind == VERDICT_ASK))
+    if (constant && verdict->kind == VERDICT_KILL)
+        return ROUTE_NOTIFY;    /* the helper kills, with the policy's signal, and says why */
+    if (row->where == ABI_UNSAFE || (constant && (verdict->kind == VERDICT_DENY || verdict->kind == VERDICT_ASK)))
         return ROUTE_DENIED;
     switch (row->where) {
     case ABI_THREAD:

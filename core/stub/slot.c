@@ -1,6 +1,6 @@
 /*
  * slot: see slot.h. Two architectures differ in how a thread finds its window: x86_64 by the gs base, i386 by a segment of the
- * thread's own descriptor table; its trustee needs two more for a moment. Test: t/12-live-mailbox.t.
+ * thread's own descriptor table; its trustee needs two more for a moment. Test: t/30-live-start.t.
  */
 #include "core/stub/slot.h"
 

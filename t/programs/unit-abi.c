@@ -580,7 +580,7 @@ static void test_socketcall(void **state)
             continue;
         while (count < 6 && row->args[count].type != ABI_NONE)
             count++;
-        assert_int_equal(words, count);
+        assert_true(words <= count);    /* accept, send and recv are calls with more arguments, all 0 */
         assert_true(in_group(row, "net"));
         known++;
     }
@@ -588,6 +588,8 @@ static void test_socketcall(void **state)
     assert_string_equal(abi_socketcall(1, &words)->name, "socket");
     assert_string_equal(abi_socketcall(3, &words)->name, "connect");
     assert_string_equal(abi_socketcall(18, &words)->name, "accept4");
+    assert_string_equal(abi_socketcall(5, &words)->name, "accept4");
+    assert_string_equal(abi_socketcall(9, &words)->name, "sendto");
     assert_null(abi_socketcall(0, &words));
     assert_null(abi_socketcall(21, &words));
     assert_null(abi_socketcall(UINT32_MAX, &words));
@@ -604,7 +606,7 @@ static void test_ipc(void **state)
         if (!row)
             continue;
         for (int arg = 0; arg < 6; arg++)
-            assert_int_equal(from[arg] != 0, row->args[arg].type != ABI_NONE);
+            assert_true(!from[arg] || row->args[arg].type != ABI_NONE);    /* semop is a semtimedop without its last */
         assert_true(in_group(row, "ipc"));
         known++;
     }

@@ -207,13 +207,13 @@ static void test_route_of(void **state)
     const enum route N = ROUTE_NATIVE, D = ROUTE_DENIED, M = ROUTE_MAILBOX, Y = ROUTE_NOTIFY;
     const struct { enum abi_where where; enum route constant[5], asked; } cases[] = {
         /*                  allow, emulate, ask, deny, kill     a question */
-        { ABI_ANY,        { N,     M,       D,   D,    D },     M },
-        { ABI_BLOCKS,     { N,     Y,       D,   D,    D },     Y },
-        { ABI_THREAD,     { N,     Y,       D,   D,    D },     Y },
-        { ABI_WATCHED,    { Y,     Y,       D,   D,    D },     Y },
-        { ABI_HELPER,     { M,     M,       D,   D,    D },     M },
-        { ABI_PROCESS,    { Y,     Y,       D,   D,    D },     Y },
-        { ABI_UNSAFE,     { D,     D,       D,   D,    D },     D },
+        { ABI_ANY,        { N,     M,       D,   D,    Y },     M },
+        { ABI_BLOCKS,     { N,     Y,       D,   D,    Y },     Y },
+        { ABI_THREAD,     { N,     Y,       D,   D,    Y },     Y },
+        { ABI_WATCHED,    { Y,     Y,       D,   D,    Y },     Y },
+        { ABI_HELPER,     { M,     M,       D,   D,    Y },     M },
+        { ABI_PROCESS,    { Y,     Y,       D,   D,    Y },     Y },
+        { ABI_UNSAFE,     { D,     D,       D,   D,    Y },     D },
     };
 
     (void)state;
@@ -252,7 +252,7 @@ static void test_route_compute(void **state)
         assert_int_equal(entry_of(arch, "umask")->verdict.kind, VERDICT_DENY);
         assert_int_equal(entry_of(arch, "umask")->verdict.error, EPERM);
         assert_string_equal(entry_of(arch, "umask")->verdict.rule, "p.lua:1");
-        assert_int_equal(entry_of(arch, "userfaultfd")->route, ROUTE_DENIED);
+        assert_int_equal(entry_of(arch, "userfaultfd")->route, ROUTE_NOTIFY);    /* the helper kills, with the policy's signal */
         assert_int_equal(entry_of(arch, "userfaultfd")->verdict.kind, VERDICT_KILL);
         assert_int_equal(entry_of(arch, "process_madvise")->route, ROUTE_DENIED);
         assert_int_equal(entry_of(arch, "process_madvise")->verdict.kind, VERDICT_DENY);
@@ -389,6 +389,7 @@ static void base_check_gate(void)
         }
 }
 
+/* A multiplexer passes only where the call that it stands for would; where libseccomp does not know it, the helper is asked. */
 static void base_check_multiplexers(void)
 {
     static const char *const names[] = { "socketcall", "ipc" };
@@ -397,8 +398,10 @@ static void base_check_multiplexers(void)
         for (uint64_t first = 0; first < 30; first++) {
             uint64_t args[6] = { first, 0, 0, 0, 0, 0 };
             int nr = abi_number(ABI_I386, abi_find(names[n]));
+            uint32_t action = ask(ABI_I386, nr, PROGRAM_IP, args);
 
-            assert_int_equal(ask(ABI_I386, nr, PROGRAM_IP, args), base_expected(ABI_I386, nr, PROGRAM_IP, args));
+            if (action != SECCOMP_RET_USER_NOTIF && action != base_expected(ABI_I386, nr, PROGRAM_IP, args))
+                fail_msg("%s(%d): %x", names[n], (int)first, action);
         }
 }
 
@@ -655,9 +658,8 @@ static void test_policy(void **state)
             const struct route_entry *entry = &table.entry[arch][nr];
             uint32_t expected = SECCOMP_RET_ALLOW, action = ask(arch, nr, PROGRAM_IP, NULL);
 
-            if (entry->row && entry->route == ROUTE_DENIED && entry->verdict.kind == VERDICT_KILL)
-                expected = SECCOMP_RET_KILL_PROCESS, kills++;
-            else if (entry->row && entry->route == ROUTE_DENIED)
+            kills += entry->row && entry->constant && entry->verdict.kind == VERDICT_KILL && entry->route == ROUTE_NOTIFY;
+            if (entry->row && entry->route == ROUTE_DENIED)
                 expected = SECCOMP_RET_ERRNO | (uint32_t)entry->verdict.error, errors++;
             if (action != expected)
                 fail_msg("%s %s: %x, not %x", abi_arch_name(arch), entry->row ? entry->row->name : "no row", action, expected);
