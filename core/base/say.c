@@ -5,6 +5,7 @@
  * could end the line, steer the terminal or turn the text around is spelled in hexadecimal. Proven by t/programs/unit-say.c.
  */
 #include <errno.h>
+#include <poll.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +13,8 @@
 #include <unistd.h>
 
 #include "core/base/say.h"
+
+enum { SAY_PATIENCE = 200 };    /* milliseconds */
 
 enum { LINE_MAX_RAW = 3 * 4096 };    /* two paths and words around them; the rest is cut */
 
@@ -73,6 +76,11 @@ static void say_line(const char *fmt, va_list args)
     end = stpcpy(line, "nurse: ");
     end = say_escape(end, raw, (size_t)length < sizeof(raw) ? (size_t)length : sizeof(raw) - 1);
     end = stpcpy(end, (size_t)length < sizeof(raw) ? "\n" : "...\n");
+    /* Whoever reads our stderr may be the program's accomplice: a full pipe costs the line, not the helper's time. */
+    if (poll(&(struct pollfd){ .fd = STDERR_FILENO, .events = POLLOUT }, 1, SAY_PATIENCE) <= 0) {
+        errno = saved;
+        return;
+    }
     do
         written = write(STDERR_FILENO, line, (size_t)(end - line));
     while (written < 0 && errno == EINTR);

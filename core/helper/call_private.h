@@ -39,6 +39,7 @@ struct call {
     uint64_t args[6];
     bool rewritten;             /* an argument is not what the program gave */
     bool watched;               /* the policy's after() wants the result */
+    bool moves;                 /* it changes the working directory */
     bool answered;              /* the gate has its answer; the call lives on until its trustee is done with the pins */
     uint8_t copied;             /* bit i: argument i is executed from our copy */
     int path_count;
@@ -73,6 +74,9 @@ bool strict_reserved(const struct call *call);
 
 /* inform.c: answer a call that only asks about a pinned object; 1 means *value is the answer. */
 int inform_call(struct call *call, int64_t *value);
+
+/* The working directory has changed, or will. */
+void guard_moved(struct process *process);
 
 /* order.c: make an order of an allowed call. Returns 0, or -errno, which is the call's result. */
 int order_make(struct call *call, struct mailbox_order *order);

@@ -186,6 +186,13 @@ static int guard_process(struct call *call, int64_t *value)
     return refuse(value, ENOSYS);
 }
 
+void guard_moved(struct process *process)
+{
+    if (process->cwd >= 0)
+        close(process->cwd);
+    process->cwd = -1;
+}
+
 /* A working directory that changes must be asked for again, once the path that changes it has been found from the old one. */
 static int guard_chdir(struct call *call, int64_t *value)
 {
@@ -193,9 +200,8 @@ static int guard_chdir(struct call *call, int64_t *value)
         *value = call_resolve(call, &call->paths[0]);
     if (*value)
         return ANSWER;
-    if (call->process->cwd >= 0)
-        close(call->process->cwd);
-    call->process->cwd = -1;
+    call->moves = true;
+    guard_moved(call->process);
     return PASS;
 }
 
@@ -235,7 +241,7 @@ static const struct {
     { "setreuid32", guard_ids }, { "setregid32", guard_ids }, { "setresuid32", guard_ids }, { "setresgid32", guard_ids },
     { "setfsuid32", guard_ids }, { "setfsgid32", guard_ids },
     { "setgroups", guard_fixed }, { "setgroups32", guard_fixed }, { "capset", guard_fixed }, { "unshare", guard_fixed }, { "setns", guard_fixed },
-    { "chroot", guard_fixed },
+    { "chroot", guard_fixed }, { "pivot_root", guard_fixed },
     { "chdir", guard_chdir }, { "fchdir", guard_chdir },
     { "mmap", guard_old_mmap },
 };

@@ -257,7 +257,9 @@ static void life_give(struct call *call)
         life_post(slot, call);
         return;
     }
-    mailbox_wake(&slot->process->mailbox, slot->i);    /* the order at work may have come from a gate that does not wait, being forged */
+    /* The gate that was to wake the trustee may have been forged, or have believed its cell, which the program can write. */
+    mailbox_wake(&slot->process->mailbox, slot->i);
+    slot->queued |= call->origin == FROM_GATE;
     call->next = NULL;
     if (slot->last)
         slot->last->next = call;
@@ -270,6 +272,8 @@ static void life_give(struct call *call)
 static void life_finish(struct slot *slot, struct call *call, int64_t result)
 {
     slot->call = NULL;
+    if (call->moves)
+        guard_moved(call->process);
     if (call->answered)
         call_free(call);
     else
@@ -283,15 +287,17 @@ static int64_t life_result(const struct slot *slot, int64_t bits)
     int unused = slot->process->arch == ABI_X86_64 ? 16 : 48;
 
     if (slot->process->arch == ABI_X86_64)
-        return cell << unused >> unused == bits ? cell : bits;
+        return slot->call && slot->call->watched ? bits : cell << unused >> unused == bits ? cell : bits;
     return (cell & 0xffff) == bits ? cell : (int16_t)bits;
 }
 
 /* i386: the report register holds half a result. A result that the policy will look at is asked for in two parts. */
 static bool life_ask_high(struct slot *slot, int64_t low)
 {
-    if (slot->process->arch != ABI_I386 || slot->high || !slot->call || !slot->call->watched)
+    if (slot->high || !slot->call || !slot->call->watched)
         return false;
+    if (slot->process->arch == ABI_X86_64 && mailbox_result(&slot->process->mailbox, slot->i) == low)
+        return false;    /* the cell agrees in every bit */
     slot->high = true;
     slot->low = low;
     slot->seq = mailbox_post(&slot->process->mailbox, slot->i, &(struct mailbox_order){ .command = ORDER_HIGH });
@@ -307,11 +313,16 @@ bool life_progress(struct slot *slot, bool hint)
 
     if (!slot->working || (hint && !mailbox_hint(&process->mailbox, slot->i, slot->seq)))
         return false;
-    if (!mailbox_evidence(process->arch, slot->trustee, slot->seq, &bits))
-        return false;
+    if (!mailbox_evidence(process->arch, slot->trustee, slot->seq, &bits) || !mailbox_hint(&process->mailbox, slot->i, slot->seq))
+        return false;    /* evidence comes a moment before the cell; a program that overwrites the cell waits for itself */
     if (life_ask_high(slot, bits))
         return true;
-    result = slot->high ? (int32_t)((uint32_t)bits << 16 | (uint32_t)slot->low) : life_result(slot, bits);
+    if (!slot->high)
+        result = life_result(slot, bits);
+    else if (process->arch == ABI_I386)
+        result = (int32_t)((uint32_t)bits << 16 | (uint32_t)slot->low);
+    else
+        result = (int64_t)((uint64_t)bits << 48 | ((uint64_t)slot->low & 0xffffffffffff));
     slot->high = false;
     slot->working = false;
     if (slot->call)
@@ -321,6 +332,8 @@ bool life_progress(struct slot *slot, bool hint)
         slot->first = call->next;
         if (!slot->first)
             slot->last = NULL;
+        if (call->origin == FROM_GATE)
+            slot->queued = false;
         life_post(slot, call);
     }
     return true;

@@ -9,8 +9,6 @@
 #include <linux/openat2.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include "core/helper/call_private.h"
 
@@ -27,35 +25,6 @@ static void order_open_flags(struct call *call, struct mailbox_order *order, int
     } else {
         order->arg[i] = (order->arg[i] & ~clear) | set;
     }
-}
-
-/* openat2's RESOLVE_* bits: would the kernel find the path under them? Asked with the same bits on the same base. */
-static int order_open_resolve(struct call *call, const struct call_path *path)
-{
-    const struct open_how *how;
-    struct path_pin base;
-    struct open_how probe = { .flags = O_PATH | O_CLOEXEC };
-    const void *bytes;
-    size_t size;
-    int fd, error;
-
-    if (call->row->args[path->arg + 1].type != ABI_OPEN_HOW || call_bytes(call, path->arg + 1, &bytes, &size))
-        return 0;
-    how = bytes;
-    if (!how->resolve || path->rewritten)
-        return 0;
-    error = path_resolve(&(struct path_view){ .pid = call->process->pid, .tid = call->tid, .cwd = -1, .exe = call_exe(call) }, path->dirfd, ".",
-                         PATH_FOLLOW, &base);
-    if (error)
-        return error;
-    probe.resolve = how->resolve;
-    probe.flags |= how->flags & O_NOFOLLOW;
-    fd = (int)syscall(SYS_openat2, base.fd, path->raw, &probe, sizeof probe);
-    error = fd < 0 ? -errno : 0;
-    path_release(&base);
-    if (fd >= 0)
-        close(fd);
-    return error == -ENOENT && (how->flags & O_CREAT) ? 0 : error;
 }
 
 /* creat has no room for flags: it becomes the open that it stands for. */
@@ -101,10 +70,7 @@ static int order_open(struct call *call, struct mailbox_order *order, const stru
 {
     uint64_t flags = 0;
     struct stat st;
-    int error = order_open_resolve(call, path);
 
-    if (error)
-        return error;
     call_open_flags(call, &flags);
     if (order_open_canonical(call, order, path, flags))
         return 1;
@@ -134,15 +100,26 @@ static int order_string(struct call *call, struct mailbox_order *order, int i, c
     return 0;
 }
 
+/* A descriptor of the program could be another one by the time the trustee uses it: the call goes to the pinned object by its path instead. */
+static void order_descriptor(const struct call *call, struct mailbox_order *order)
+{
+    for (int i = 0; i < 6 && call->row->args[i].name; i++)
+        if (strcmp(call->row->args[i].name, "flags") == 0) {
+            order->arg[i] &= ~(uint64_t)(AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW);
+            if (strcmp(call->row->name, "linkat") == 0 || strcmp(call->row->name, "name_to_handle_at") == 0)
+                order->arg[i] |= AT_SYMLINK_FOLLOW;
+        }
+}
+
 static int order_path(struct call *call, struct mailbox_order *order, struct call_path *path)
 {
     int i = path->arg, error = call_resolve(call, path);
     char spelling[64 + NAME_MAX];
 
-    if (path->descriptor)
-        return call->args[i] ? order_string(call, order, i, "", 0) : 0;    /* our own "", not the program's */
     if (error)
         return error;
+    if (path->descriptor)
+        order_descriptor(call, order);
     if (call->row->args[i].type == ABI_PATH_OPEN) {
         error = order_open(call, order, path);
         if (error)

@@ -123,10 +123,10 @@ static int path_open(int base, const char *path, int flags, char canonical[PATH_
     int fd = path[0] == '/' ? walk_open(AT_FDCWD, path, flags, RESOLVE_NO_SYMLINKS) : -ELOOP;
     ssize_t length;
 
-    if (fd >= 0) {
+    if (fd >= 0 && !strstr(path, "..")) {
         strcpy(canonical, "/");
         length = path_append(canonical, path);
-    } else {
+    } else {    /* `..` of a directory that is being renamed is no matter of spelling */
         if (fd == -ELOOP)
             fd = walk_open(base, path, flags, RESOLVE_NO_MAGICLINKS);
         length = fd < 0 ? fd : path_canonical(fd, canonical);

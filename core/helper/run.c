@@ -175,7 +175,7 @@ static bool run_windows(struct process *process, bool hint)
     struct mailbox_posted posted;
     bool worked = life_progress(&process->slot, hint);
 
-    if ((process->phase == PHASE_RUN || process->strict) && mailbox_take(&process->mailbox, process->slot.i, &posted)) {
+    if ((process->phase == PHASE_RUN || process->strict) && !process->slot.queued && mailbox_take(&process->mailbox, process->slot.i, &posted)) {
         life_gate(process, &posted);
         worked = true;
     }

@@ -28,6 +28,7 @@ struct slot {
     bool working;               /* no evidence yet that it is done */
     bool high;                  /* the trustee was asked for the upper part of a watched result */
     int64_t low;                /* the part that came first */
+    bool queued;                /* a gate's call waits for the trustee: its window is not looked at until then */
     struct call *call;          /* whose order it is */
     struct call *first, *last;  /* calls that wait for this trustee */
 };

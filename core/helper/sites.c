@@ -15,7 +15,7 @@
 #include "core/helper/call_private.h"
 #include "core/helper/memory.h"
 
-enum { MOV = 5, CALL = 2, SITE = MOV + CALL, TRAMPOLINE = 32, MOV_EAX = 0xb8, JMP = 0xe9, CALL_REL = 0xe8, REX_FIRST = 0x40, REX_LAST = 0x4f };
+enum { BEFORE = 8, MOV = 5, CALL = 2, SITE = MOV + CALL, TRAMPOLINE = 32, MOV_EAX = 0xb8, JMP = 0xe9, CALL_REL = 0xe8, REX_FIRST = 0x40, REX_LAST = 0x4f };
 
 static uint8_t *put8(uint8_t *p, unsigned value)
 {
@@ -53,18 +53,53 @@ static void sites_trampoline_i386(uint8_t *code, uint64_t at, uint32_t nr, uint6
     put32(p, back - (at + (uint64_t)(p - code) + 4));
 }
 
+/* Whether the mov's first byte may be the end of an address (disp8 or disp32) in an instruction with an immediate: `movl $nr,-0x48(%rsp)` and its
+ * like end in the same bytes. `b` points to the byte behind that address. */
+static bool sites_tail(const uint8_t *b)
+{
+    static const uint8_t opcodes[] = { 0x69, 0x81, 0xc7, 0xf7 };
+
+    for (size_t i = 0; i < sizeof opcodes; i++)
+        for (int back = 3; back <= 7; back++)    /* opcode, ModRM, perhaps SIB, then 1 or 4 bytes */
+            if ((back == 3 || back == 4 || back >= 6) && b[-back] == opcodes[i])
+                return true;
+    return false;
+}
+
+/* Whether the site is code as the loader maps it: one private mapping that can't be written. What a program makes or changes itself is its own
+ * business, and a shared mapping is a file's. */
+static bool sites_fixed(const struct process *process, uint64_t site)
+{
+    unsigned long start, end;
+    char line[512], mode[5];
+    bool fixed = false;
+    FILE *maps;
+
+    snprintf(line, sizeof line, "/proc/%d/maps", process->pid);
+    maps = fopen(line, "re");
+    while (maps && fgets(line, sizeof line, maps))
+        if (sscanf(line, "%lx-%lx %4s", &start, &end, mode) == 3 && site >= start && site < end) {
+            fixed = site + SITE <= end && strcmp(mode, "r-xp") == 0;
+            break;
+        }
+    if (maps)
+        fclose(maps);
+    return fixed;
+}
+
 /* Whether the bytes before `ip` are the shape, for this number. The byte before them must not make the mov another instruction. */
 static bool sites_match(const struct process *process, uint64_t ip, uint32_t nr)
 {
     static const uint8_t calls[ABI_ARCHES][CALL] = { [ABI_X86_64] = { 0x0f, 0x05 }, [ABI_I386] = { 0xcd, 0x80 } };
-    uint8_t bytes[1 + SITE];
+    uint8_t around[BEFORE + SITE], *bytes = around + BEFORE - 1;
     uint32_t immediate;
 
-    if (memory_read(process->pid, ip - sizeof bytes, bytes, sizeof bytes) != sizeof bytes)
+    if (memory_read(process->pid, ip - sizeof around, around, sizeof around) != sizeof around)
         return false;
     memcpy(&immediate, bytes + 2, sizeof immediate);
     return bytes[1] == MOV_EAX && immediate == nr && memcmp(bytes + 1 + MOV, calls[process->arch], CALL) == 0 &&
-           !(process->arch == ABI_X86_64 && bytes[0] >= REX_FIRST && bytes[0] <= REX_LAST);
+           !(process->arch == ABI_X86_64 && bytes[0] >= REX_FIRST && bytes[0] <= REX_LAST) &&
+           !sites_tail(bytes + 2);
 }
 
 static bool sites_reach(const struct process *process, uint64_t from, uint64_t to)
@@ -74,6 +109,18 @@ static bool sites_reach(const struct process *process, uint64_t from, uint64_t t
     return process->arch == ABI_I386 || (distance > -0x7fff0000ll && distance < 0x7fff0000ll);
 }
 
+/* Remember that a site can't be redirected, so that its next notification costs nothing. */
+static bool sites_refused(uint64_t ip, bool refuse)
+{
+    enum { REMEMBERED = 256 };
+    static uint64_t refused[REMEMBERED];
+    uint64_t *place = &refused[(ip ^ ip >> 8) % REMEMBERED];
+
+    if (refuse)
+        *place = ip;
+    return *place == ip;
+}
+
 void sites_learn(struct process *process, uint64_t ip, uint64_t nr)
 {
     uint64_t site = ip - SITE, at = process->trampolines_at + process->trampolines_used;
@@ -81,10 +128,12 @@ void sites_learn(struct process *process, uint64_t ip, uint64_t nr)
     uint8_t jump[MOV];
     char path[64];
 
-    if (process->threaded || !process->trampolines || process->trampolines_used + TRAMPOLINE > GATE_SPAN)
+    if (process->threaded || !process->trampolines || process->trampolines_used + TRAMPOLINE > GATE_SPAN || sites_refused(ip, false))
         return;
-    if (!sites_match(process, ip, (uint32_t)nr) || !sites_reach(process, site, at))
+    if (!sites_match(process, ip, (uint32_t)nr) || !sites_reach(process, site, at) || !sites_fixed(process, site)) {
+        sites_refused(ip, true);
         return;
+    }
     if (process->memory < 0) {
         snprintf(path, sizeof path, "/proc/%d/mem", process->pid);
         process->memory = open(path, O_RDWR | O_CLOEXEC);

@@ -154,7 +154,8 @@ uint32_t mailbox_post(struct mailbox *mailbox, int i, const struct mailbox_order
     window->nr = order->nr;
     for (int k = 0; k < 6; k++)
         window->arg[k] = order->arg[k];
-    store32(&window->seq, window->seq + 1);
+    /* A register that looks like an errno is one to get_robust_list, since Linux 6.18: such numbers are not given. */
+    store32(&window->seq, window->seq + ((window->seq + 1) % 0x10000 == 0xffff ? 2 : 1));
     return window->seq;
 }
 

@@ -6,6 +6,7 @@
 #include <asm/ioctls.h>
 #include <asm/unistd.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <seccomp.h>
 #include <stddef.h>
 #include <sys/mman.h>
@@ -287,8 +288,9 @@ static void filter_rule(struct bpf *bpf, const struct keystone *keystone, const 
         bpf_goto(bpf, refuse);
         return;
     case KEYSTONE_WHO:
+    case KEYSTONE_PRIORITY:
         bpf_load(bpf, ARG_LOW(rule->a));
-        bpf_if(bpf, BPF_JGT, 1, refuse);
+        bpf_if(bpf, BPF_JGT, rule->kind == KEYSTONE_WHO, refuse);
         bpf_load(bpf, ARG_LOW(rule->b));
         bpf_if(bpf, BPF_JEQ, (uint32_t)keystone->helper, refuse);
         bpf_goto(bpf, pass);
@@ -298,11 +300,26 @@ static void filter_rule(struct bpf *bpf, const struct keystone *keystone, const 
         bpf_if(bpf, BPF_JEQ, (uint32_t)keystone->helper, refuse);
         bpf_goto(bpf, pass);
         return;
-    case KEYSTONE_TTY:
+    case KEYSTONE_IOCTL:
         bpf_load(bpf, ARG_LOW(rule->a));
-        bpf_if(bpf, BPF_JEQ, TIOCSTI, refuse);
-        bpf_if(bpf, BPF_JEQ, TIOCLINUX, refuse);
+        for (size_t i = 0; i < KEYSTONE_IOCTLS; i++)
+            bpf_if(bpf, BPF_JEQ, keystone_ioctls[i], refuse);
         bpf_goto(bpf, pass);
+        return;
+    case KEYSTONE_OWNER:
+        bpf_load(bpf, ARG_LOW(rule->a));
+        bpf_if(bpf, BPF_JEQ, F_SETOWN_EX, refuse);
+        bpf_if(bpf, BPF_JEQ, F_SETOWN, more);
+        bpf_goto(bpf, pass);
+        bpf_here(bpf, more);
+        bpf_load(bpf, ARG_LOW(rule->b));
+        bpf_if(bpf, BPF_JGE, 0x80000000, refuse);
+        bpf_if(bpf, BPF_JEQ, (uint32_t)keystone->helper, refuse);
+        bpf_goto(bpf, pass);
+        return;
+    case KEYSTONE_BITS:
+        filter_unless_bits(bpf, rule->a, rule->b, pass);
+        bpf_goto(bpf, refuse);
         return;
     }
 }

@@ -5,11 +5,18 @@
 
 #include <asm/ioctls.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/close_range.h>
 #include <linux/ioprio.h>
+#include <linux/sockios.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/shm.h>
+
+/* A page fault that the program itself handles would block the helper, which reads the program's memory; FIOSETOWN and SIOCSPGRP make the kernel
+ * send signals to whom they name. */
+const uint32_t keystone_ioctls[KEYSTONE_IOCTLS] = { TIOCSTI, TIOCLINUX, 0xaa00 /* USERFAULTFD_IOC_NEW */, FIOSETOWN, SIOCSPGRP };
 
 static const struct keystone_rule rules[] = {
     { "munmap", KEYSTONE_RANGE, 0, 1 },
@@ -32,9 +39,12 @@ static const struct keystone_rule rules[] = {
     { "migrate_pages", KEYSTONE_PID, 0, 0 },
     { "move_pages", KEYSTONE_PID, 0, 0 },
     { "setpgid", KEYSTONE_PID, 0, 0 },
-    { "setpriority", KEYSTONE_WHO, 0, 1 },
+    { "setpriority", KEYSTONE_PRIORITY, 0, 1 },
     { "ioprio_set", KEYSTONE_WHO, 0, 1 },
-    { "ioctl", KEYSTONE_TTY, 1, 0 },
+    { "ioctl", KEYSTONE_IOCTL, 1, 0 },
+    { "fcntl", KEYSTONE_OWNER, 1, 2 },
+    { "fcntl64", KEYSTONE_OWNER, 1, 2 },
+    { "close_range", KEYSTONE_BITS, 2, CLOSE_RANGE_UNSHARE },    /* descriptors are judged and used in one table */
 };
 
 const struct keystone_rule *keystone_rule(const struct abi_call *row)
@@ -89,11 +99,22 @@ int keystone_refuses(const struct keystone *keystone, const struct abi_call *row
     case KEYSTONE_PID:
         refused = (pid_t)args[rule->a] == keystone->helper;
         break;
-    case KEYSTONE_WHO:    /* PRIO_PROCESS is 0, IOPRIO_WHO_PROCESS 1; groups and users would include the helper */
+    case KEYSTONE_PRIORITY:    /* PRIO_PROCESS is 0, IOPRIO_WHO_PROCESS 1; groups and users would include the helper */
+        refused = (uint32_t)args[rule->a] > 0 || (pid_t)args[rule->b] == keystone->helper;
+        break;
+    case KEYSTONE_WHO:
         refused = (uint32_t)args[rule->a] > 1 || (pid_t)args[rule->b] == keystone->helper;
         break;
-    case KEYSTONE_TTY:
-        refused = (uint32_t)args[rule->a] == TIOCSTI || (uint32_t)args[rule->a] == TIOCLINUX;
+    case KEYSTONE_IOCTL:
+        for (size_t i = 0; i < KEYSTONE_IOCTLS; i++)
+            refused |= (uint32_t)args[rule->a] == keystone_ioctls[i];
+        break;
+    case KEYSTONE_OWNER:
+        refused = (uint32_t)args[rule->a] == F_SETOWN_EX ||
+                  ((uint32_t)args[rule->a] == F_SETOWN && ((int32_t)args[rule->b] < 0 || (pid_t)args[rule->b] == keystone->helper));
+        break;
+    case KEYSTONE_BITS:
+        refused = args[rule->a] & rule->b;
         break;
     }
     return refused ? EPERM : 0;

@@ -12,7 +12,9 @@
 
 #include "core/abi/abi.h"
 
-enum { KEYSTONE_RANGES = 2 };
+enum { KEYSTONE_RANGES = 2, KEYSTONE_IOCTLS = 5 };
+
+extern const uint32_t keystone_ioctls[KEYSTONE_IOCTLS];
 
 struct keystone {
     struct { uint64_t start, end; } range[KEYSTONE_RANGES];    /* the keep; the trampolines */
@@ -27,7 +29,10 @@ enum keystone_kind {
     KEYSTONE_IPC,       /* i386: the same for ipc(SHMAT) */
     KEYSTONE_PID,       /* args[a] must not be the helper */
     KEYSTONE_WHO,       /* args[a] says what args[b] is: one process that isn't the helper */
-    KEYSTONE_TTY,       /* no ioctl that types into a terminal */
+    KEYSTONE_PRIORITY,  /* the same, where processes are 0 */
+    KEYSTONE_IOCTL,     /* args[a] must not type into a terminal, make a userfaultfd, or have signals sent to others */
+    KEYSTONE_OWNER,     /* fcntl: args[a] is the command, args[b] may name a receiver of signals */
+    KEYSTONE_BITS,      /* args[a] must not have the bits b */
 };
 
 struct keystone_rule {
