@@ -88,11 +88,11 @@ for my $arch (sort keys %class) {
     for my $room (qw(trustee gate)) {
         my $object = "$build/$class{$arch}/asm/$arch/$room.o";
         clean($room, disassemble_section($object, ".$room"), $arch, "$arch $room: the object");
-        is(relocations($object, ".$room"), 0, "$arch $room: nothing to relocate");
+        is(relocations($object, ".$room", $room eq 'gate' ? 'gate_request' : undef), 0, "$arch $room: nothing to relocate but its distance from the window");
         clean($room, disassemble_section("$build/$class{$arch}/stub.elf", ".$room"), $arch, "$arch $room: the stub");
         my $page = stub_page($stub, $arch, $place{$room});
         clean($room, disassemble_bytes(spew("$dir/page", $page), $arch), $arch, "$arch $room: the page in nurse, where layout.h says");
-        ok($page eq section_bytes($object, ".$room"), "$arch $room: the page in nurse is the object's section");
+        ok($page eq section_bytes($object, ".$room"), "$arch $room: the page in nurse is the object's section") if $room eq 'trustee';
     }
     cmp_ok(symbols("$build/$class{$arch}/stub.elf")->{trustee_run}, '==', $place{trustee}, "$arch: the trustee begins where its page does");
     cmp_ok(symbols("$build/$class{$arch}/stub.elf")->{gate_enter}, '==', $place{gate}, "$arch: so does the gate");
@@ -257,10 +257,10 @@ my @gates = (
     ['x86_64', 'an indirect jump elsewhere', edit('(\.Lpost:)', "\$1 jmp *%rdi\n"), qr/jumps to no instruction/],
     ['x86_64', 'no end',                 edit('jmp     \*%rcx\n        \.size', ".size"), qr/control runs out/],
     ['i386',   'a push too many',        edit('(\.Lpost:)', "\$1 pushl %eax\n"), qr/bytes on the stack/],
-    ['i386',   'a pop too few',          edit('(\.Lleave:(?:.*\n){4})        popl    %edx\n', '$1'), qr/bytes on the stack/],
-    ['i386',   'an early return',        edit('(\.Lpost:)', "\$1 ret\n"),        qr/returns with 12 bytes/],
+    ['i386',   'a pop too few',          edit('(\.Lleave:(?:.*\n){4})        popl    %ebp\n', '$1'), qr/bytes on the stack/],
+    ['i386',   'an early return',        edit('(\.Lpost:)', "\$1 ret\n"),        qr/returns with 16 bytes/],
     ['i386',   'the stack moved',        edit('(\.Lpost:)', "\$1 subl \$4, %esp\n"), qr/changes the stack pointer/],
-    ['i386',   'a load of the caller\'s frame', edit('SAVED\(%esp\)', '16(%esp)'), qr/reads beyond the return address/],
+    ['i386',   'a load of the caller\'s frame', edit('SAVED\(%esp\)', '20(%esp)'), qr/reads beyond the return address/],
     ['i386',   'the program\'s memory',  edit('(\.Lpost:)', "\$1 movl (%ebx), %eax\n"), qr/neither load nor store of the windows/],
 );
 for (@gates) {

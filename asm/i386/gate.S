@@ -2,8 +2,8 @@
  * gate (i386): AT_SYSINFO points here, so libc's `call *%gs:0x10` arrives here with every system call of the program; redirected
  * `int $0x80` sites come through a trampoline's call. It runs in the untrustee and is not trusted: see asm/x86_64/gate.S.
  *
- * In:  eax = call number, (%esp) = return address, arguments as for the kernel, %fs = struct request. Every register but eax is kept, and the
- * flags; the caller's stack is used as the VDSO's own entry uses it.
+ * In:  eax = call number, (%esp) = return address, arguments as for the kernel. Every register but eax is kept, and the flags; the caller's
+ * stack is used as the VDSO's own entry uses it. The window (ebp) is found by its distance from the gate: fs and gs are the program's.
  */
 #include <asm/unistd_32.h>
 
@@ -12,8 +12,12 @@
 #define FUTEX_WAIT 0
 #define FUTEX_WAKE 1
 #define YIELDS 16                               /* hand the CPU over so often before sleeping */
-#define SAVED 12                                /* flags, ecx, edx */
+#define SAVED_EBP 0                             /* what the gate pushes */
+#define SAVED_EDX 4
+#define SAVED_ECX 8
+#define SAVED 16
 
+        .hidden gate_request
         .section .gate, "ax", @progbits
         .globl  gate_enter
         .hidden gate_enter
@@ -23,7 +27,12 @@ gate_enter:
         pushfl
         pushl   %ecx
         pushl   %edx
-        movl    %fs:REQUEST_ORDER, %edx
+        pushl   %ebp
+        call    .Lwhere
+.Lwhere:
+        popl    %ebp
+        addl    $(gate_request - .Lwhere), %ebp
+        movl    REQUEST_ORDER(%ebp), %edx
         cmpl    $ROUTES, %eax                   /* only calls with the mailbox route, and only while the helper looks */
         jae     .Lkernel
         btl     %eax, ORDER_ROUTES(%edx)
@@ -32,32 +41,34 @@ gate_enter:
         orl     ORDER_STRICT(%edx), %ecx
         jz      .Lkernel
         movl    $1, %ecx                        /* if (xchg(&request->busy, 1)) go to the kernel; */
-        xchgl   %ecx, %fs:REQUEST_BUSY
+        xchgl   %ecx, REQUEST_BUSY(%ebp)
         testl   %ecx, %ecx
         jz      .Lpost
 
 .Lkernel:
+        popl    %ebp
         popl    %edx
         popl    %ecx
         popfl
         int     $0x80
         ret
 
-.Lpost: movl    %eax, %fs:REQUEST_NR            /* post */
-        movl    %ebx, %fs:REQUEST_ARG0
-        movl    4(%esp), %ecx
-        movl    %ecx, %fs:REQUEST_ARG1
-        movl    0(%esp), %ecx
-        movl    %ecx, %fs:REQUEST_ARG2
-        movl    %esi, %fs:REQUEST_ARG3
-        movl    %edi, %fs:REQUEST_ARG4
-        movl    %ebp, %fs:REQUEST_ARG5
+.Lpost: movl    %eax, REQUEST_NR(%ebp)            /* post */
+        movl    %ebx, REQUEST_ARG0(%ebp)
+        movl    SAVED_ECX(%esp), %ecx
+        movl    %ecx, REQUEST_ARG1(%ebp)
+        movl    SAVED_EDX(%esp), %ecx
+        movl    %ecx, REQUEST_ARG2(%ebp)
+        movl    %esi, REQUEST_ARG3(%ebp)
+        movl    %edi, REQUEST_ARG4(%ebp)
+        movl    SAVED_EBP(%esp), %ecx
+        movl    %ecx, REQUEST_ARG5(%ebp)
         movl    SAVED(%esp), %ecx
-        movl    %ecx, %fs:REQUEST_IP
+        movl    %ecx, REQUEST_IP(%ebp)
         movl    ORDER_ANSWER_SEQ(%edx), %eax
-        movl    %eax, %fs:REQUEST_SEEN
+        movl    %eax, REQUEST_SEEN(%ebp)
         movl    $STATE_POSTED, %ecx
-        xchgl   %ecx, %fs:REQUEST_STATE
+        xchgl   %ecx, REQUEST_STATE(%ebp)
 
         cmpl    $0, ORDER_AWAKE(%edx)           /* strict: if (!order->awake) write(bell, order, 1); it can go to no kernel */
         jne     .Lwatch
@@ -66,8 +77,8 @@ gate_enter:
         movl    $1, %edx
         movl    $__NR_write, %eax
         int     $0x80
-        movl    %fs:REQUEST_ORDER, %edx
-        movl    %fs:REQUEST_SEEN, %eax
+        movl    REQUEST_ORDER(%ebp), %edx
+        movl    REQUEST_SEEN(%ebp), %eax
 
 .Lwatch:
         movl    ORDER_SPINS(%edx), %ecx         /* while (spins-- >= 0) if (order->answer_seq != seen) goto answered; */
@@ -81,35 +92,35 @@ gate_enter:
         jne     .Lbell
         movl    $STATE_POSTED, %eax             /* too long. Not yet taken: take it back and go to the kernel */
         xorl    %ecx, %ecx
-        lock cmpxchgl %ecx, %fs:REQUEST_STATE
+        lock cmpxchgl %ecx, REQUEST_STATE(%ebp)
         je      .Lback
 
-        movl    $YIELDS, %fs:REQUEST_TRIES      /* taken: yield for a while, then sleep on answer_seq */
+        movl    $YIELDS, REQUEST_TRIES(%ebp)      /* taken: yield for a while, then sleep on answer_seq */
 .Lyield:
         movl    $__NR_sched_yield, %eax
         int     $0x80
-        movl    %fs:REQUEST_SEEN, %eax
+        movl    REQUEST_SEEN(%ebp), %eax
         cmpl    ORDER_ANSWER_SEQ(%edx), %eax
         jne     .Lanswered
-        subl    $1, %fs:REQUEST_TRIES
+        subl    $1, REQUEST_TRIES(%ebp)
         jns     .Lyield
 .Lsleep:
         movl    $1, %ecx                        /* waiting = 1 before the kernel looks at answer_seq again */
-        xchgl   %ecx, %fs:REQUEST_WAITING
+        xchgl   %ecx, REQUEST_WAITING(%ebp)
         leal    ORDER_ANSWER_SEQ(%edx), %ebx
         movl    $FUTEX_WAIT, %ecx
         movl    %eax, %edx
         xorl    %esi, %esi
         movl    $__NR_futex, %eax
         int     $0x80
-        movl    %fs:REQUEST_ORDER, %edx
-        movl    %fs:REQUEST_SEEN, %eax
+        movl    REQUEST_ORDER(%ebp), %edx
+        movl    REQUEST_SEEN(%ebp), %eax
         cmpl    ORDER_ANSWER_SEQ(%edx), %eax
         je      .Lsleep
-        movl    $0, %fs:REQUEST_WAITING
+        movl    $0, REQUEST_WAITING(%ebp)
 
 .Lbell: movl    $1, %ecx                        /* strict: waiting = 1; write(bell) in case the helper went to sleep; read(bell) until answered */
-        xchgl   %ecx, %fs:REQUEST_WAITING
+        xchgl   %ecx, REQUEST_WAITING(%ebp)
         cmpl    ORDER_ANSWER_SEQ(%edx), %eax
         jne     .Lrung
         movl    ORDER_BELL(%edx), %ebx
@@ -117,14 +128,14 @@ gate_enter:
         movl    $1, %edx
         movl    $__NR_write, %eax
         int     $0x80
-        movl    %fs:REQUEST_SELF, %ecx
+        movl    REQUEST_SELF(%ebp), %ecx
         addl    $REQUEST_TRIES, %ecx
         movl    $__NR_read, %eax
         int     $0x80
-        movl    %fs:REQUEST_ORDER, %edx
-        movl    %fs:REQUEST_SEEN, %eax
+        movl    REQUEST_ORDER(%ebp), %edx
+        movl    REQUEST_SEEN(%ebp), %eax
         jmp     .Lbell
-.Lrung: movl    $0, %fs:REQUEST_WAITING
+.Lrung: movl    $0, REQUEST_WAITING(%ebp)
 
 .Lanswered:
         movl    ORDER_ANSWER_KIND(%edx), %eax
@@ -133,19 +144,19 @@ gate_enter:
         cmpl    $KIND_TRUSTEE, %eax
         je      .Ltrustee
 
-.Lback: movl    %fs:REQUEST_NR, %eax            /* only the thread itself can make this call */
-        movl    %fs:REQUEST_ARG0, %ebx
-        movl    %fs:REQUEST_ARG3, %esi
-        movl    $0, %fs:REQUEST_BUSY
+.Lback: movl    REQUEST_NR(%ebp), %eax            /* only the thread itself can make this call */
+        movl    REQUEST_ARG0(%ebp), %ebx
+        movl    REQUEST_ARG3(%ebp), %esi
+        movl    $0, REQUEST_BUSY(%ebp)
         jmp     .Lkernel
 
 .Ltrustee:                                      /* the trustee works on order answer_value: hand it the CPU until its cell says done */
-        movl    $YIELDS, %fs:REQUEST_TRIES
-.Lhand: movl    %fs:REQUEST_ORDER, %edx
+        movl    $YIELDS, REQUEST_TRIES(%ebp)
+.Lhand: movl    REQUEST_ORDER(%ebp), %edx
         movl    ORDER_ANSWER_VALUE(%edx), %eax
-        cmpl    %eax, %fs:REQUEST_CELL + CELL_DONE
+        cmpl    %eax, REQUEST_CELL + CELL_DONE(%ebp)
         je      .Ldone
-        cmpl    $0, %fs:REQUEST_CELL + CELL_ASLEEP
+        cmpl    $0, REQUEST_CELL + CELL_ASLEEP(%ebp)
         je      .Lpass
         leal    ORDER_SEQ(%edx), %ebx           /* if (cell->asleep) futex(&order->seq, FUTEX_WAKE, 1); */
         movl    $FUTEX_WAKE, %ecx
@@ -154,16 +165,16 @@ gate_enter:
         int     $0x80
 .Lpass: movl    $__NR_sched_yield, %eax
         int     $0x80
-        subl    $1, %fs:REQUEST_TRIES
+        subl    $1, REQUEST_TRIES(%ebp)
         jns     .Lhand
-        movl    %fs:REQUEST_ORDER, %edx
+        movl    REQUEST_ORDER(%ebp), %edx
         cmpl    $0, ORDER_WAKE(%edx)
         je      .Ltrustee
         movl    ORDER_ANSWER_VALUE(%edx), %eax  /* a call that takes its time: sleep on the cell, the trustee will wake it */
-        movl    %fs:REQUEST_CELL + CELL_DONE, %edx
+        movl    REQUEST_CELL + CELL_DONE(%ebp), %edx
         cmpl    %eax, %edx
         je      .Ldone
-        movl    %fs:REQUEST_SELF, %ebx
+        movl    REQUEST_SELF(%ebp), %ebx
         addl    $(REQUEST_CELL + CELL_DONE), %ebx
         movl    $FUTEX_WAIT, %ecx
         xorl    %esi, %esi
@@ -171,15 +182,16 @@ gate_enter:
         int     $0x80
         jmp     .Ltrustee
 
-.Ldone: movl    %fs:REQUEST_CELL + CELL_RESULT, %eax
+.Ldone: movl    REQUEST_CELL + CELL_RESULT(%ebp), %eax
         jmp     .Lleave
 .Lvalue:
         movl    ORDER_ANSWER_VALUE(%edx), %eax
 
 .Lleave:
-        movl    %fs:REQUEST_ARG0, %ebx
-        movl    %fs:REQUEST_ARG3, %esi
-        movl    $0, %fs:REQUEST_BUSY
+        movl    REQUEST_ARG0(%ebp), %ebx
+        movl    REQUEST_ARG3(%ebp), %esi
+        movl    $0, REQUEST_BUSY(%ebp)
+        popl    %ebp
         popl    %edx
         popl    %ecx
         popfl

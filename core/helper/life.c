@@ -280,24 +280,28 @@ static void life_finish(struct slot *slot, struct call *call, int64_t result)
         life_outcome(call, result);
 }
 
-/* The result: what the cell says where the evidence bears it out; what the evidence says where not. */
-static int64_t life_result(const struct slot *slot, int64_t bits)
+/* The trustee writes its cell a moment after the evidence. True when the cell is that of this order, as far as a program leaves it alone. */
+static bool life_cell(const struct slot *slot)
 {
-    int64_t cell = mailbox_result(&slot->process->mailbox, slot->i);
-    int unused = slot->process->arch == ABI_X86_64 ? 16 : 48;
+    enum { MOMENT = 1000 };
 
-    if (slot->process->arch == ABI_X86_64)
-        return slot->call && slot->call->watched ? bits : cell << unused >> unused == bits ? cell : bits;
-    return (cell & 0xffff) == bits ? cell : (int16_t)bits;
+    for (int i = 0; i < MOMENT; i++) {
+        if (mailbox_hint(&slot->process->mailbox, slot->i, slot->seq))
+            return true;
+        __builtin_ia32_pause();
+    }
+    return false;
 }
 
-/* i386: the report register holds half a result. A result that the policy will look at is asked for in two parts. */
-static bool life_ask_high(struct slot *slot, int64_t low)
+/* The report register has room for a part of the result: 48 bits, on i386 16. Where the cell can't be believed for the rest (the policy will look
+ * at the result, or the program has overwritten the cell), the trustee is asked for it. True when it was. */
+static bool life_ask_high(struct slot *slot, int64_t low, bool cell)
 {
-    if (slot->high || !slot->call || !slot->call->watched)
+    const struct call *call = slot->call;
+    bool agrees = slot->process->arch == ABI_X86_64 && mailbox_result(&slot->process->mailbox, slot->i) == low;
+
+    if (slot->high || !call || call->answered || (cell && (!call->watched || agrees)))
         return false;
-    if (slot->process->arch == ABI_X86_64 && mailbox_result(&slot->process->mailbox, slot->i) == low)
-        return false;    /* the cell agrees in every bit */
     slot->high = true;
     slot->low = low;
     slot->seq = mailbox_post(&slot->process->mailbox, slot->i, &(struct mailbox_order){ .command = ORDER_HIGH });
@@ -305,30 +309,27 @@ static bool life_ask_high(struct slot *slot, int64_t low)
     return true;
 }
 
-bool life_progress(struct slot *slot, bool hint)
+/* The result from its two parts, or from the cell where the evidence bears it out. */
+static int64_t life_result(const struct slot *slot, int64_t bits)
 {
-    struct process *process = slot->process;
-    struct call *call;
-    int64_t bits, result;
+    int64_t cell = mailbox_result(&slot->process->mailbox, slot->i);
+    bool wide = slot->process->arch == ABI_X86_64;
 
-    if (!slot->working || (hint && !mailbox_hint(&process->mailbox, slot->i, slot->seq)))
-        return false;
-    if (!mailbox_evidence(process->arch, slot->trustee, slot->seq, &bits) || !mailbox_hint(&process->mailbox, slot->i, slot->seq))
-        return false;    /* evidence comes a moment before the cell; a program that overwrites the cell waits for itself */
-    if (life_ask_high(slot, bits))
-        return true;
-    if (!slot->high)
-        result = life_result(slot, bits);
-    else if (process->arch == ABI_I386)
-        result = (int32_t)((uint32_t)bits << 16 | (uint32_t)slot->low);
-    else
-        result = (int64_t)((uint64_t)bits << 48 | ((uint64_t)slot->low & 0xffffffffffff));
-    slot->high = false;
-    slot->working = false;
-    if (slot->call)
-        life_finish(slot, slot->call, result);
+    if (slot->high && wide)
+        return (int64_t)((uint64_t)bits << 48 | ((uint64_t)slot->low & 0xffffffffffff));
+    if (slot->high)
+        return (int32_t)((uint32_t)bits << 16 | (uint32_t)slot->low);
+    if (wide)
+        return cell << 16 >> 16 == bits ? cell : bits;
+    return (cell & 0xffff) == bits ? cell : (int16_t)bits;
+}
+
+/* The trustee is free: give it what has waited. */
+static void life_next(struct slot *slot)
+{
     while (!slot->working && slot->first) {
-        call = slot->first;
+        struct call *call = slot->first;
+
         slot->first = call->next;
         if (!slot->first)
             slot->last = NULL;
@@ -336,6 +337,24 @@ bool life_progress(struct slot *slot, bool hint)
             slot->queued = false;
         life_post(slot, call);
     }
+}
+
+bool life_progress(struct slot *slot, bool hint)
+{
+    int64_t bits, result;
+
+    if (!slot->working || (hint && !mailbox_hint(&slot->process->mailbox, slot->i, slot->seq)))
+        return false;
+    if (!mailbox_evidence(slot->process->arch, slot->trustee, slot->seq, &bits))
+        return false;
+    if (life_ask_high(slot, bits, life_cell(slot)))
+        return true;
+    result = life_result(slot, bits);
+    slot->high = false;
+    slot->working = false;
+    if (slot->call)
+        life_finish(slot, slot->call, result);
+    life_next(slot);
     return true;
 }
 

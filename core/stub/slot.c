@@ -1,6 +1,6 @@
 /*
- * slot: see slot.h. Two architectures differ in how a gate finds its window: x86_64 by the distance, i386 by a segment of the
- * thread's own descriptor table; its trustee needs two more for a moment. Test: t/30-live-start.t.
+ * slot: see slot.h. On i386 the registers that a call of six arguments leaves are too few for a trustee: its windows hang on segments.
+ * Test: t/30-live-start.t.
  */
 #include "core/stub/slot.h"
 
@@ -52,8 +52,9 @@ static void slot_segments_done(void)
 
 #else
 
-/* The last descriptor stays ours; the first two are given back for libc, whose TLS then gets the number it would get natively. */
-enum { DESCRIPTOR_ORDER = 12, DESCRIPTOR_CELL = 13, DESCRIPTOR_REQUEST = 14, USER_RPL = 3 };
+/* A trustee's windows hang on segments of its own; the descriptors are given back for libc, whose TLS then gets the number it would get
+ * natively. The trustee has copies. */
+enum { DESCRIPTOR_ORDER = 12, DESCRIPTOR_CELL = 13, USER_RPL = 3 };
 
 static int descriptor_set(unsigned number, uintptr_t address, unsigned length)
 {
@@ -75,10 +76,6 @@ static int slot_segments(struct order *order, struct request *request, unsigned 
 
     if (!error)
         error = descriptor_set(DESCRIPTOR_CELL, (uintptr_t)&request->done, sizeof *request - __builtin_offsetof(struct request, done));
-    if (!error)
-        error = descriptor_set(DESCRIPTOR_REQUEST, (uintptr_t)request, sizeof *request);
-    if (!error)
-        __asm__ volatile("movw %w0, %%fs" : : "r"(selector(DESCRIPTOR_REQUEST)));
     *segments = selector(DESCRIPTOR_ORDER) | selector(DESCRIPTOR_CELL) << 16;
     return error;
 }

@@ -11,8 +11,7 @@
 /* Map all windows of this process at `base` and the trampolines where the kernel likes; close their descriptors. Returns the trampolines'
  * address or -errno. */
 intptr_t slot_map(const struct stub_config *config);
-/* Start a trustee for slot i with every signal blocked for its life, and point this thread's segment at the slot. Returns its thread
- * id or -errno. */
+/* Start a trustee for slot i with every signal blocked for its life. Returns its thread id or -errno. */
 int slot_open(uintptr_t base, int i);
 
 #endif

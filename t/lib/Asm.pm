@@ -48,7 +48,7 @@ sub _instruction {
     $text =~ s/\s*#.*//;      # objdump's remarks
     $text =~ s/\s+$//;
     $text =~ s/\s+/ /g;
-    my $target = $text =~ s/ <[^>]*>$// && $text =~ /^\w+\s+([0-9a-f]+)$/ || $text =~ /^j\w+\s+(?:0x)?([0-9a-f]+)$/ ? hex $1 : undef;
+    my $target = $text =~ s/ <[^>]*>$// && $text =~ /^\w+\s+([0-9a-f]+)$/ || $text =~ /^(?:j\w+|call)\s+(?:0x)?([0-9a-f]+)$/ ? hex $1 : undef;
     my ($op, $rest) = split ' ', $text, 2;
     my @operands = defined $rest ? split /,(?![^(]*\))/, $rest : ();
     return { at => $at, size => scalar(split ' ', $bytes), text => $text, op => $op // '', operands => \@operands, target => $target };
@@ -97,8 +97,8 @@ sub section_bytes {
 
 # How many relocations a section has.
 sub relocations {
-    my ($file, $section) = @_;
-    return scalar grep { /^[0-9a-f]+\s+R_/ } _lines('objdump', '-r', "--section=$section", $file);
+    my ($file, $section, $but) = @_;    # relocations against the symbol $but do not count
+    return scalar grep { /^[0-9a-f]+\s+R_/ && !(defined $but && /\s\Q$but\E\b/) } _lines('objdump', '-r', "--section=$section", $file);
 }
 
 # --- kinds of operands -----------------------------------------------------------------------------------
@@ -276,9 +276,12 @@ sub check_gate {
     my $out = sub { my ($jump) = @_; return $arch eq 'x86_64' && $jump->{text} =~ /^jmp\s+\*%rcx$/ };
     my $seen = _walk($code, $complain, $out);
     $seen->{$_} or $complain->($code->[$_], 'not reachable') for 0 .. $#$code;
+    for my $i (grep { $code->[$_]{op} =~ /^call/ } 0 .. $#$code) {    # asks where it is
+        $complain->($code->[$i], 'not for a gate') unless $arch eq 'i386' && ($code->[$i]{target} // -1) == $code->[$i + 1]{at};
+    }
     for (@$code) {
         $complain->($_, 'neither load nor store of the windows') if grep { !_gate_operand($_, $arch) } @{ $_->{operands} };
-        $complain->($_, 'not for a gate') if $_->{op} =~ /^(?:call|enter|leave|rep\w*|cld|std|sysenter|sysexit|iret)/;
+        $complain->($_, 'not for a gate') if $_->{op} =~ /^(?:enter|leave|rep\w*|cld|std|sysenter|sysexit|iret)/;
         $complain->($_, 'touches the stack') if $arch eq 'x86_64' && $_->{text} =~ /^(?:push|pop|ret)|%[er]?spl?\b/;
     }
     _check_depth($code, $complain) if $arch eq 'i386';
@@ -288,8 +291,8 @@ sub check_gate {
 sub _gate_operand {
     my ($operand, $arch) = @_;
     return 1 if $operand !~ /[(:]/;
-    return $operand =~ /^(?:%gs:0x[0-9a-f]+|-?(?:0x[0-9a-f]+)?\(%(?:r11|rcx|rdx,%rsi,1)\))$/ if $arch eq 'x86_64';
-    return $operand =~ /^(?:%fs:0x[0-9a-f]+|(?:0x[0-9a-f]+)?\(%(?:edx|esp)\))$/;
+    return $operand =~ /^-?(?:0x[0-9a-f]+)?\(%(?:rip|r11|rcx|rdx,%rsi,1)\)$/ if $arch eq 'x86_64';
+    return $operand =~ /^(?:0x[0-9a-f]+)?\(%(?:ebp|edx|esp)\)$/;
 }
 
 # i386: bytes on the stack at each instruction, the same on every path to it; ret only with none.
@@ -309,7 +312,7 @@ sub _check_depth {
         $complain->($instruction, "returns with $depth bytes on the stack") if $instruction->{op} eq 'ret' && $depth;
         $complain->($instruction, 'reads beyond the return address') if $instruction->{text} =~ /(0x[0-9a-f]+)?\(%esp\)/ && hex($1 // 0) > $depth;
         $complain->($instruction, 'changes the stack pointer') if $instruction->{text} =~ /%esp$/;
-        $depth += 4 if $instruction->{op} =~ /^push/;
+        $depth += 4 if $instruction->{op} =~ /^(?:push|call)/;
         $depth -= 4 if $instruction->{op} =~ /^pop/;
         push @todo, [$index{ $instruction->{target} } // next, $depth] if defined $instruction->{target};
         push @todo, [$i + 1, $depth] unless $ends{ $instruction->{op} };

@@ -5,7 +5,10 @@
  * load that is not aligned, memory that was not written and a jump out of the program end the test.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/audit.h>
+#include <linux/close_range.h>
+#include <linux/sockios.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -517,7 +520,8 @@ static uint64_t near(const struct keystone *keystone, uint64_t from)
 static void keystone_args(const struct keystone *keystone, const struct keystone_rule *rule, enum abi_arch arch, uint64_t args[6])
 {
     static const uint64_t interesting[] = { HELPER, HELPER + 1, 0, 1, 2, 3, TIOCSTI, TIOCLINUX, TIOCSTI + 1, SHM_REMAP, SHM_RND, 21, 20, 22, 21 | 1 << 16,
-                                            PRIO_PROCESS, PRIO_PGRP, UINT32_MAX, (uint64_t)-HELPER };
+                                            PRIO_PROCESS, PRIO_PGRP, UINT32_MAX, (uint64_t)-HELPER, F_SETOWN, F_SETOWN_EX, F_GETOWN, 0xaa00, FIOSETOWN, SIOCSPGRP, CLOSE_RANGE_UNSHARE,
+                                            CLOSE_RANGE_CLOEXEC };
 
     for (int i = 0; i < 6; i++)
         args[i] = near(keystone, i ? args[0] : 0);
