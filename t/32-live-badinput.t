@@ -234,15 +234,20 @@ allow "read pread64 mmap mmap2 mprotect brk exit_group set_tid_address set_robus
 allow "clock_gettime clock_gettime64 futex futex_time64 sched_yield"
 deny "@all"
 LUA
+# A forged stat may hit the program's own notes for its gate: then it has killed itself (SIGSEGV), and another run has to show the rest.
 for my $class (64, 32) {
-    for my $milliseconds (300, 2000) {
+    my $survived = 0;
+    for my $milliseconds (300, 300, 600, 600, 1000) {
         my $name = "noise for $milliseconds ms, $class bits";
         my $result = clean($name, $judge, ['-q'], [program('window-noise', $class), $milliseconds], { timeout => 8 });
-        is($result->{code}, 0, "$name: ends") or diag($result->{out}, $result->{err});
+        ok($result->{code} == 0 || $result->{code} == 139, "$name: the helper ends with the program") or diag($result->{code}, $result->{out}, $result->{err});
         like($result->{out}, qr/^window: found$/m, "$name: it found its window");
+        next if $result->{code};
         like($result->{out}, qr/^rounds: many$/m, "$name: many rounds");
         like($result->{out}, qr/^answered afterwards: 1$/m, "$name: calls are still answered");
+        last if ++$survived == 2;
     }
+    ok($survived, "noise, $class bits: a run survived its own noise");
     # With nothing spared the program may crash or spin; the helper has to live, and to end with it.
     my $mark = "nurse-mark-$$-" . $marks++;
     my $handle = start(nurse_command($judge, ['-q'], [program('window-noise', $class), 500, 'all']), { env => { MARK => $mark }, timeout => 20 });

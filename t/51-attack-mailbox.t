@@ -117,13 +117,13 @@ for my $class (64, 32) {
         for my $i (0 .. $count - 1) {
             for my $call (qw(access mkdir)) {
                 my $value = numbers(attack($class, $paths, $gate, 'jump', 'gate', $i, $call))->{result} // 'none';
-                # Where the gate makes a second call before it needs its slot, that one's result is seen.
-                ok($value eq -1 || $value eq 0 && $call eq 'mkdir' && !-e "$dir/no/made" || $value eq 0 && $call eq 'access',
+                # Where the gate makes a second call at once, that one's number is seen.
+                ok($value eq -1 || $class == 64 && $value eq 24 || $value eq 0 && $call eq 'mkdir' && !-e "$dir/no/made" || $value eq 0 && $call eq 'access',
                     "$name, gate's instruction $i with $call: judged") or diag($value);
                 $answered += $value eq -1;
             }
             my $value = numbers(attack($class, $no_futex, $gate, 'jump', 'gate', $i, 'futex'))->{result} // 'none';
-            ok($value eq -13 || $value eq 0, "$name, gate's instruction $i with futex on own memory, which is denied") or diag($value);
+            ok($value eq -13 || $value eq 0 || $class == 64 && $value eq 24, "$name, gate's instruction $i with futex on own memory, which is denied") or diag($value);
             $answered += $value eq -13;
         }
         cmp_ok($answered, '>=', 3 * ($count - 3), "$name, gate: refusals were seen");

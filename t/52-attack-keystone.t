@@ -76,7 +76,7 @@ sub refused {
 
 for my $class (64, 32) {
     my $none = natively($class, 'mem');
-    refused($_, $class, { map { $_ => 1 } qw(mem_openat2_beneath mem_openat2_in_root) }, qr/^(?:EACCES|EPERM|ENOENT|EXDEV)$/, 'mem') for @ways;
+    refused($_, $class, { map { $_ => 1 } qw(mem_openat2_beneath mem_openat2_in_root mem_openat2_no_links mem_openat2_no_xdev) }, qr/^(?:EACCES|EPERM|ENOENT|EXDEV)$/, 'mem') for @ways;
     $none = natively($class, 'filter');
     refused($_, $class, $none, qr/^(?:EPERM|EACCES|EINVAL)$/, 'filter') for @ways;
     $none = natively($class, 'helper');

@@ -169,34 +169,18 @@ static void after(long calls)
 
 static sigjmp_buf back;
 static volatile long landed;
-static unsigned long own_segment;
+static volatile uintptr_t aim;
 
-/* The gate's next instruction needs its slot: without one it faults and the call's result is still in the register. */
-static void segment(bool mine)
-{
-#ifdef __x86_64__
-    RAW_3(SYS_arch_prctl, ARCH_SET_GS, mine ? own_segment : 0x1000);
-#else
-    __asm__ volatile("movw %w0, %%fs" : : "r"(mine ? own_segment : 0));
-#endif
-}
-
-static void segment_save(void)
-{
-#ifdef __x86_64__
-    RAW_3(SYS_arch_prctl, ARCH_GET_GS, &own_segment);
-#else
-    __asm__ volatile("movw %%fs, %w0" : "=r"(own_segment));
-#endif
-}
-
+/* Behind the call instruction the thread stops, before the gate goes on with windows that expect something else: on x86_64 it is single-stepped,
+ * on i386 the gate's base register leads nowhere. The call's result is still in its register. */
 static void on_signal(int signal, siginfo_t *info, void *context)
 {
     const ucontext_t *u = context;
 
     (void)info;
-    segment(true);
 #ifdef __x86_64__
+    if (signal == SIGTRAP && (uintptr_t)u->uc_mcontext.gregs[REG_RIP] == aim)
+        return;
     landed = (long)u->uc_mcontext.gregs[REG_RAX];
 #else
     landed = u->uc_mcontext.gregs[REG_EAX];
@@ -208,15 +192,16 @@ static void on_signal(int signal, siginfo_t *info, void *context)
 static long call_at(uintptr_t at, long nr, long a, long b, long c)
 {
     landed = -9999;
+    aim = at;
     if (sigsetjmp(back, 1) != 0)
         return landed;
-    segment(false);
 #ifdef __x86_64__
     register long r10 __asm__("r10") = 0;
 
-    __asm__ volatile("jmp *%0" : : "r"(at), "a"(nr), "D"(a), "S"(b), "d"(c), "r"(r10) : "memory");
+    __asm__ volatile("pushfq\n\torq $0x100, (%%rsp)\n\tpopfq\n\tjmp *%0"
+                     : : "r"(at), "a"(nr), "D"(a), "S"(b), "d"(c), "r"(r10) : "memory", "cc");
 #else
-    __asm__ volatile("pushl %0\n\tret" : : "D"(at), "a"(nr), "b"(a), "c"(b), "d"(c), "S"(0) : "memory");
+    __asm__ volatile("pushl %0\n\txorl %%ebp, %%ebp\n\tret" : : "D"(at), "a"(nr), "b"(a), "c"(b), "d"(c), "S"(0) : "memory");
 #endif
     __builtin_unreachable();
 }
@@ -245,7 +230,7 @@ static void jump_prepare(void)
     sigaltstack(&(stack_t){ .ss_sp = stack, .ss_size = sizeof stack }, NULL);
     sigaction(SIGSEGV, &action, NULL);
     sigaction(SIGILL, &action, NULL);
-    segment_save();
+    sigaction(SIGTRAP, &action, NULL);
 }
 
 /* A page of our own with one call instruction and one that faults: there the jump has to work. */

@@ -97,6 +97,8 @@ static void some_call(void)
 
 static int still_answered(void)
 {
+    for (int fd = 3; fd < 1024; fd++)    /* what forged opens have left */
+        close(fd);
     for (int i = 0; i < 100; i++) {
         int fd = open("/etc/passwd", O_RDONLY);
         char byte;
