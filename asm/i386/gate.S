@@ -11,6 +11,7 @@
 
 #define FUTEX_WAIT 0
 #define FUTEX_WAKE 1
+#define ELOOP 40
 #define YIELDS 16                               /* hand the CPU over so often before sleeping */
 #define SAVED_EBP 0                             /* what the gate pushes */
 #define SAVED_EDX 4
@@ -183,6 +184,8 @@ gate_enter:
         jmp     .Ltrustee
 
 .Ldone: movl    REQUEST_CELL + CELL_RESULT(%ebp), %eax
+        cmpl    $-ELOOP, %eax                   /* a path that was not what it seemed: have it judged anew */
+        je      .Lback
         jmp     .Lleave
 .Lvalue:
         movl    ORDER_ANSWER_VALUE(%edx), %eax

@@ -14,6 +14,7 @@
 
 #define FUTEX_WAIT 0
 #define FUTEX_WAKE 1
+#define ELOOP 40
 #define YIELDS 16                               /* hand the CPU over so often before sleeping */
 #define SYSCALL_LENGTH 2
 #define SLOT(field) (gate_request + field)(%rip)    /* of struct request; stub.lds knows where it is mapped */
@@ -142,6 +143,8 @@ gate_enter:                                     /* if (xchg(&request->busy, 1)) 
         jmp     .Ltrustee
 
 .Ldone: movq    SLOT(REQUEST_CELL + CELL_RESULT), %rax
+        cmpq    $-ELOOP, %rax                           /* a path that was not what it seemed: have it judged anew */
+        je      .Lkernel
         jmp     .Lleave
 .Lvalue:
         movq    ORDER_ANSWER_VALUE(%r11), %rax

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "core/base/say.h"
+#include "core/helper/guess.h"
 #include "core/helper/memory.h"
 
 static struct call *spare;    /* calls are large: they are reused */
@@ -303,6 +304,31 @@ static bool call_resolve_how(struct call *call, struct call_path *path, const st
     return true;
 }
 
+bool call_opens_plainly(struct call *call, uint64_t *flags)
+{
+    enum { PLAIN = O_ACCMODE | O_APPEND | O_CLOEXEC | O_DIRECT | O_DIRECTORY | O_DSYNC | O_LARGEFILE | O_NOATIME | O_NOCTTY | O_NOFOLLOW |
+                   O_NONBLOCK | O_SYNC | O_TRUNC };
+
+    return call_open_flags(call, flags) && !(*flags & ~(uint64_t)PLAIN);
+}
+
+/* Whether an open by a gate can do without resolving: what is guessed wrong ends in ELOOP, and comes back by way of the kernel. */
+static bool call_guess(struct call *call, struct call_path *path)
+{
+    uint64_t flags;
+
+    if (call->origin != FROM_GATE || call->process->strict || call->watched || call->row->args[path->arg].type != ABI_PATH_OPEN || call->copied)
+        return false;
+    if (!call_opens_plainly(call, &flags) || (flags & (O_ACCMODE | O_TRUNC | O_NOFOLLOW)) || !guess_canonical(path->raw))
+        return false;
+    path->pin.fd = -1;
+    path->pin.error = 0;
+    path->pin.exists = path->pin.named = true;
+    path->pin.name[0] = '\0';
+    strcpy(path->pin.canonical, path->raw);
+    return true;
+}
+
 int call_resolve(struct call *call, struct call_path *path)
 {
     struct path_view view;
@@ -313,9 +339,13 @@ int call_resolve(struct call *call, struct call_path *path)
     if (path->descriptor)
         return call_resolve_descriptor(call, path, &view);
     path->resolved = true;
+    if (call_guess(call, path))
+        return 0;
     if (call_resolve_how(call, path, &view))
         return -path->pin.error;
     path_resolve(&view, path->dirfd, path->raw, call_last(call, path), &path->pin);
+    if (path->pin.named)
+        guess_learn(path->raw, path->pin.canonical);
     if (call_creates(call, path))
         path->pin.error = 0;
     return -path->pin.error;

@@ -63,6 +63,8 @@ void *call_room(struct call *call, size_t size, uint32_t *offset);
 uint64_t call_window(const struct call *call, uint32_t offset);
 /* The O_* flags of a call of the open family, and its mode; false when it is none. */
 bool call_open_flags(struct call *call, uint64_t *flags);
+/* The same; true when they ask for nothing that openat2 of an existing file would not do. */
+bool call_opens_plainly(struct call *call, uint64_t *flags);
 
 /* guard.c: 0 lets the call go its way; 1 means *value is the answer. Holds keystone rules 1-5 whatever the policy said. */
 int guard_call(struct call *call, int64_t *value);

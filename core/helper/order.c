@@ -37,17 +37,16 @@ static void order_creat(struct call *call, struct mailbox_order *order, uint64_t
 
 /* The usual open, of an existing file reached by names alone: the canonical path, with no symlink accepted any more, leads to what was judged
  * or nowhere, and costs less than the way through /proc. True when the order now is that openat2. */
-static bool order_open_canonical(struct call *call, struct mailbox_order *order, const struct call_path *path, uint64_t flags)
+static bool order_open_canonical(struct call *call, struct mailbox_order *order, const struct call_path *path)
 {
-    enum { PLAIN = O_ACCMODE | O_APPEND | O_CLOEXEC | O_DIRECT | O_DIRECTORY | O_DSYNC | O_LARGEFILE | O_NOATIME | O_NOCTTY | O_NOFOLLOW |
-                   O_NONBLOCK | O_SYNC | O_TRUNC };
     static const struct abi_call *openat2;
     size_t length = strlen(path->pin.canonical);
     uint32_t text, where;
+    uint64_t flags;
     struct open_how *how;
     char *copy;
 
-    if (!path->pin.named || path->pin.name[0] || (flags & ~(uint64_t)PLAIN))
+    if (!path->pin.named || path->pin.name[0] || !call_opens_plainly(call, &flags))
         return false;
     copy = call_room(call, length + 1, &text);
     how = call_room(call, sizeof *how, &where);
@@ -72,7 +71,7 @@ static int order_open(struct call *call, struct mailbox_order *order, const stru
     struct stat st;
 
     call_open_flags(call, &flags);
-    if (order_open_canonical(call, order, path, flags))
+    if (order_open_canonical(call, order, path))
         return 1;
     if (strcmp(call->row->name, "creat") == 0)
         order_creat(call, order, flags);
