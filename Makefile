@@ -17,16 +17,7 @@ DESTDIR ?=
 CC      := gcc
 PROVE   ?= prove
 
-# TRUSTEE=twin builds the slow, readable C twin instead of the assembly trustee. It is for reading
-# and for comparing: it uses a stack that the program can write, so it protects nothing.
-TRUSTEE ?= asm
-ifeq ($(TRUSTEE),twin)
-B    := build-twin
-TWIN := -DTRUSTEE_TWIN
-else
-B    := build
-TWIN :=
-endif
+B := build
 
 # ---- what is built from what --------------------------------------------------------------
 
@@ -63,11 +54,11 @@ LIBS   := -lseccomp -llua5.4 -lm
 # The stub has no libc below it: no stack protector (no TLS yet), no vector registers (they are the
 # program's), no calls to memcpy made out of loops, no landing pads or unwind tables, and nothing
 # that needs relocating, since the helper moves the stub to a random address.
-STUB_CFLAGS := -std=gnu11 -D_GNU_SOURCE -O2 -g $(WARN) -I. $(TWIN) -ffreestanding -fno-builtin \
+STUB_CFLAGS := -std=gnu11 -D_GNU_SOURCE -O2 -g $(WARN) -I. -ffreestanding -fno-builtin \
                -fno-stack-protector -fPIE -fvisibility=hidden -mgeneral-regs-only \
                -fcf-protection=none -fno-asynchronous-unwind-tables \
                -fno-tree-loop-distribute-patterns
-STUB_ASFLAGS := -g -I. -I$(B)/gen $(TWIN) -Wa,--fatal-warnings
+STUB_ASFLAGS := -g -I. -I$(B)/gen -Wa,--fatal-warnings
 STUB_LDFLAGS := -nostdlib -static -Wl,-T,core/stub/stub.lds -Wl,--build-id=none -Wl,-z,noexecstack
 
 PROGRAM_CFLAGS := -std=gnu11 -D_GNU_SOURCE -O2 -g $(WARN) -I. -pthread
@@ -125,7 +116,7 @@ uninstall: ## remove what install put there
 	rmdir --ignore-fail-on-non-empty -p $(DESTDIR)$(PREFIX)/share/nurse/policies 2>/dev/null || true
 
 clean: ## remove everything built
-	rm -rf build build-twin
+	rm -rf $(B)
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 12

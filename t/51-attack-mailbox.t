@@ -47,6 +47,17 @@ sub attack {
         : run([program('mailbox-attack', $class), @words], $limit);
 }
 
+# A jump that ends without a result (the single step behind the call was lost) is tried again: what counts is what calls from there return.
+sub jump {
+    my ($class, $policy, $gate, @words) = @_;
+    my $result;
+    for (1 .. 3) {
+        $result = attack($class, $policy, $gate, 'jump', @words);
+        last if $result->{out} =~ /^result=/m;
+    }
+    return $result;
+}
+
 # What a started program has printed so far.
 sub printed { my ($handle) = @_; return -e "$handle->{base}.out" ? slurp("$handle->{base}.out") : '' }
 
@@ -116,13 +127,14 @@ for my $class (64, 32) {
         my $answered = 0;
         for my $i (0 .. $count - 1) {
             for my $call (qw(access mkdir)) {
-                my $value = numbers(attack($class, $paths, $gate, 'jump', 'gate', $i, $call))->{result} // 'none';
+                my $value = numbers(jump($class, $paths, $gate, 'gate', $i, $call))->{result} // 'none';
                 # Where the gate makes a second call at once, that one's number is seen.
                 ok($value eq -1 || $class == 64 && $value eq 24 || $value eq 0 && $call eq 'mkdir' && !-e "$dir/no/made" || $value eq 0 && $call eq 'access',
                     "$name, gate's instruction $i with $call: judged") or diag($value);
                 $answered += $value eq -1;
             }
-            my $value = numbers(attack($class, $no_futex, $gate, 'jump', 'gate', $i, 'futex'))->{result} // 'none';
+            my $tried = jump($class, $no_futex, $gate, 'gate', $i, 'futex');
+            my $value = numbers($tried)->{result} // "none: status $tried->{code}: $tried->{out}$tried->{err}";
             ok($value eq -13 || $value eq 0 || $class == 64 && $value eq 24, "$name, gate's instruction $i with futex on own memory, which is denied") or diag($value);
             $answered += $value eq -13;
         }

@@ -130,7 +130,7 @@ static const struct abi_call *life_ipc(const struct call *call, uint32_t words[6
     const struct abi_call *row = abi_ipc((uint32_t)call->args[0], &from);
 
     for (int i = 0; row && i < 6; i++)
-        if (from[i] < ABI_IPC_AT_PTR)
+        if (from[i] < 6)
             words[i] = from[i] ? (uint32_t)call->args[from[i]] : 0;
         else if (memory_read(call->process->pid, call->args[PTR] + 4u * (from[i] - ABI_IPC_AT_PTR), &words[i], 4) != 4)
             return NULL;
