@@ -129,11 +129,16 @@ static const struct abi_call *life_ipc(const struct call *call, uint32_t words[6
     const uint8_t *from;
     const struct abi_call *row = abi_ipc((uint32_t)call->args[0], &from);
 
-    for (int i = 0; row && i < 6; i++)
-        if (from[i] < 6)
-            words[i] = from[i] ? (uint32_t)call->args[from[i]] : 0;
-        else if (memory_read(call->process->pid, call->args[PTR] + 4u * (from[i] - ABI_IPC_AT_PTR), &words[i], 4) != 4)
-            return NULL;
+    for (int i = 0; row && i < 6; i++) {
+        const uint8_t place = from[i];
+
+        if (place >= ABI_IPC_AT_PTR) {
+            if (memory_read(call->process->pid, call->args[PTR] + 4 * (place % ABI_IPC_AT_PTR), &words[i], 4) != 4)
+                return NULL;
+        } else if (place) {
+            words[i] = (uint32_t)call->args[place % 6];
+        }
+    }
     return row;
 }
 
