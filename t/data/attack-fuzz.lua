@@ -4,7 +4,8 @@ local system = { "/lib", "/lib32", "/lib64", "/usr/lib", "/usr/lib32", "/usr/lib
 
 on("@open", function(call)
   for _, dir in ipairs(system) do    -- what the program needs to start
-    if call.path:under(dir) and not (call.flags:has "O_WRONLY" or call.flags:has "O_RDWR" or call.flags:has "O_CREAT" or call.flags:has "O_TRUNC") then return call:allow() end
+    local reads = call.flags:has "O_RDONLY" and not call.flags:has "O_CREAT" and not call.flags:has "O_TRUNC"
+    if reads and call.path:under(dir) then return call:allow() end
   end
 end)
 on("newfstatat fstatat64 statx", function(call)
