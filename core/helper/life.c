@@ -300,12 +300,12 @@ static bool life_cell(const struct slot *slot)
 
 /* The report register has room for a part of the result: 48 bits, on i386 16. Where the cell can't be believed for the rest (the policy will look
  * at the result, or the program has overwritten the cell), the trustee is asked for it. True when it was. */
-static bool life_ask_high(struct slot *slot, int64_t low, bool cell)
+static bool life_ask_high(struct slot *slot, int64_t low, bool settled, int64_t cell)
 {
     const struct call *call = slot->call;
-    bool agrees = slot->process->arch == ABI_X86_64 && mailbox_result(&slot->process->mailbox, slot->i) == low;
+    bool agrees = slot->process->arch == ABI_X86_64 && cell == low;
 
-    if (slot->high || !call || call->answered || (cell && (!call->watched || agrees)))
+    if (slot->high || !call || call->answered || (settled && (!call->watched || agrees)))
         return false;
     slot->high = true;
     slot->low = low;
@@ -315,9 +315,8 @@ static bool life_ask_high(struct slot *slot, int64_t low, bool cell)
 }
 
 /* The result from its two parts, or from the cell where the evidence bears it out. */
-static int64_t life_result(const struct slot *slot, int64_t bits)
+static int64_t life_result(const struct slot *slot, int64_t bits, int64_t cell)
 {
-    int64_t cell = mailbox_result(&slot->process->mailbox, slot->i);
     bool wide = slot->process->arch == ABI_X86_64;
 
     if (slot->high && wide)
@@ -346,15 +345,18 @@ static void life_next(struct slot *slot)
 
 bool life_progress(struct slot *slot, bool hint)
 {
-    int64_t bits, result;
+    int64_t bits, result, cell;
+    bool settled;
 
     if (!slot->working || (hint && !mailbox_hint(&slot->process->mailbox, slot->i, slot->seq)))
         return false;
     if (!mailbox_evidence(slot->process->arch, slot->trustee, slot->seq, &bits))
         return false;
-    if (life_ask_high(slot, bits, life_cell(slot)))
+    settled = life_cell(slot);
+    cell = mailbox_result(&slot->process->mailbox, slot->i);    /* once: the program can change it between two looks */
+    if (life_ask_high(slot, bits, settled, cell))
         return true;
-    result = life_result(slot, bits);
+    result = life_result(slot, bits, cell);
     slot->high = false;
     slot->working = false;
     if (slot->call)
