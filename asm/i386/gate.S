@@ -3,7 +3,8 @@
  * `int $0x80` sites come through a trampoline's call. It runs in the untrustee and is not trusted: see asm/x86_64/gate.S.
  *
  * In:  eax = call number, (%esp) = return address, arguments as for the kernel. Every register but eax is kept, and the flags; the caller's
- * stack is used as the VDSO's own entry uses it. The window (ebp) is found by its distance from the gate: fs and gs are the program's.
+ * stack is used as the VDSO's own entry uses it. A thread's window (ebp) is found by the word at %gs:0, where its libc keeps a pointer of its own,
+ * in the board's table.
  */
 #include <asm/unistd_32.h>
 
@@ -17,8 +18,14 @@
 #define SAVED_EDX 4
 #define SAVED_ECX 8
 #define SAVED 16
+#define PLACE_SHIFT (12 - 4)                    /* from a key to a place in the table: bits 12..19, 16 bytes each */
+#define PLACE_MASK 0xff0
+#define THREAD_KEY(board, place) BOARD_THREADS(board, place)
+#define THREAD_REQUEST(board, place) BOARD_THREADS + 8(board, place)
 
         .hidden gate_request
+        .hidden gate_board
+        .hidden catch_return
         .section .gate, "ax", @progbits
         .globl  gate_enter
         .hidden gate_enter
@@ -32,12 +39,28 @@ gate_enter:
         call    .Lwhere
 .Lwhere:
         popl    %ebp
-        addl    $(gate_request - .Lwhere), %ebp
-        movl    REQUEST_ORDER(%ebp), %edx
+        addl    $(gate_board - .Lwhere), %ebp
         cmpl    $ROUTES, %eax                   /* only calls with the mailbox route, and only while the helper looks */
         jae     .Lkernel
-        btl     %eax, ORDER_ROUTES(%edx)
-        jnc     .Lkernel
+        btl     %eax, BOARD_ROUTES(%ebp)
+        jnc     .Lcreates
+        cmpl    $0, BOARD_STRICT(%ebp)
+        jne     .Lfirst
+        movl    %gs, %ecx
+        testl   $0xfffc, %ecx
+        jz      .Lkernel                        /* libc has no thread yet */
+        movl    %gs:0, %ecx                     /* the place of this thread in the table */
+        movl    %ecx, %edx
+        shrl    $PLACE_SHIFT, %edx
+        andl    $PLACE_MASK, %edx
+        cmpl    %ecx, THREAD_KEY(%ebp, %edx)
+        movl    THREAD_REQUEST(%ebp, %edx), %edx
+        jne     .Lstranger
+        testl   %edx, %edx
+        jz      .Lkernel
+        movl    %edx, %ebp
+.Lwindow:
+        movl    REQUEST_ORDER(%ebp), %edx
         movl    ORDER_AWAKE(%edx), %ecx
         orl     ORDER_STRICT(%edx), %ecx
         jz      .Lkernel
@@ -53,6 +76,37 @@ gate_enter:
         popfl
         int     $0x80
         ret
+
+.Lfirst:
+        addl    $-REQUESTS_TO_BOARD, %ebp
+        jmp     .Lwindow
+
+.Lstranger:                                     /* not in the table: tell the helper, unless somebody else has the place. Until the next call */
+        testl   %edx, %edx
+        jnz     .Lkernel
+        pushl   %eax
+        pushl   %ebx
+        movl    $SAY_THREAD, %ebx
+        movl    $CALL_OF_NURSE, %eax
+        int     $0x80
+        popl    %ebx
+        popl    %eax
+        jmp     .Lkernel
+
+.Lcreates:                                      /* a call that may create a process ends in the catch */
+        cmpl    $__NR_fork, %eax
+        je      1f
+        cmpl    $__NR_vfork, %eax
+        je      1f
+        cmpl    $__NR_clone, %eax
+        jne     .Lkernel
+1:      popl    %ebp
+        popl    %edx
+        popl    %ecx
+        popfl
+        int     $0x80
+        pushfl
+        jmp     catch_return
 
 .Lpost: movl    %eax, REQUEST_NR(%ebp)            /* post */
         movl    %ebx, REQUEST_ARG0(%ebp)
@@ -159,7 +213,7 @@ gate_enter:
         je      .Ldone
         cmpl    $0, REQUEST_CELL + CELL_ASLEEP(%ebp)
         je      .Lpass
-        leal    ORDER_SEQ(%edx), %ebx           /* if (cell->asleep) futex(&order->seq, FUTEX_WAKE, 1); */
+        leal    ORDER_ALARM(%edx), %ebx         /* if (cell->asleep) futex(&order->alarm, FUTEX_WAKE, 1); */
         movl    $FUTEX_WAKE, %ecx
         movl    $1, %edx
         movl    $__NR_futex, %eax
@@ -200,6 +254,5 @@ gate_enter:
         popfl
         ret
         .size   gate_enter, . - gate_enter
-        .balign 4096, 0xcc
 
         .section .note.GNU-stack, "", @progbits

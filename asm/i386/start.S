@@ -9,11 +9,16 @@
         .globl  stub_start
         .hidden stub_start
 stub_start:                                     /* esp: argc, argv, envp, auxv, as the kernel laid them */
-        movl    %esp, %ebx
-        movl    %esp, %eax
+        call    1f                              /* where are we? (and give the stack back as it was) */
+1:      popl    %ebp
+        addl    $(2f - 1b), %ebp
+        jmp     trustee_boot                    /* eax = windows */
+2:      movl    %esp, %ebx
+        movl    %esp, %ecx
         andl    $-16, %esp
-        subl    $12, %esp
+        subl    $8, %esp
         pushl   %eax
+        pushl   %ecx
         call    boot                            /* returns where to jump */
         movl    %ebx, %esp
         pushl   %eax

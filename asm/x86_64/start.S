@@ -10,8 +10,11 @@
         .globl  stub_start
         .hidden stub_start
 stub_start:                                     /* rsp: argc, argv, envp, auxv, as the kernel laid them */
-        movq    %rsp, %rbx
+        leaq    1f(%rip), %r15
+        jmp     trustee_boot                    /* rax = windows */
+1:      movq    %rsp, %rbx
         movq    %rsp, %rdi
+        movq    %rax, %rsi
         andq    $-16, %rsp
         call    boot                            /* returns where to jump */
         movq    %rbx, %rsp

@@ -51,8 +51,16 @@ void call_free(struct call *call)
     for (int i = 0; i < call->path_count; i++)
         if (call->paths[i].resolved)
             path_release(&call->paths[i].pin);
+    call_free_strings(call);
     call->next = spare;
     spare = call;
+}
+
+void call_abandon(struct call *call)
+{
+    if (call->birth)
+        birth_orphan(call->birth);
+    call_free(call);
 }
 
 const struct abi_call *call_row(const struct call *call)
@@ -105,7 +113,7 @@ const char *call_comm(struct call *call)
 
 const char *call_exe(struct call *call)
 {
-    return call->process->sandbox->program->exe;
+    return call->process->program->exe;
 }
 
 uint64_t call_arg(const struct call *call, int i)
@@ -181,7 +189,7 @@ static int call_fetch_path(struct call *call, int i)
     if (call->args[i] == 0 && i > 0 && call->row->args[i - 1].type == ABI_DIRFD && (empty_means_descriptor || !strncmp(call->row->name, "utimensat", 9) || !strcmp(call->row->name, "futimesat"))) {
         path->descriptor = true;
     } else {
-        length = memory_string(call->process->pid, call->args[i], path->raw, sizeof path->raw);
+        length = memory_string(call->tid, call->args[i], path->raw, sizeof path->raw);
         if (length < 0)
             return (int)length;
         if (length == 0 && !empty_means_descriptor)
@@ -235,16 +243,18 @@ static enum path_last call_last(struct call *call, const struct call_path *path)
     }
 }
 
-static void call_view(const struct call *call, struct path_view *view)
+void call_view(const struct call *call, struct path_view *view)
 {
     struct process *process = call->process;
     char cwd[64];
 
+    if (process->shares_cwd)
+        guard_moved(process);    /* by another process, for all we know */
     if (process->cwd < 0) {
-        snprintf(cwd, sizeof cwd, "/proc/%d/cwd", process->pid);
+        snprintf(cwd, sizeof cwd, "/proc/%d/cwd", call->tid);
         process->cwd = open(cwd, O_PATH | O_CLOEXEC);
     }
-    *view = (struct path_view){ .pid = process->pid, .tid = call->tid, .cwd = process->cwd, .exe = process->sandbox->program->exe };
+    *view = (struct path_view){ .pid = process->pid, .tid = call->tid, .cwd = process->cwd, .exe = process->program->exe };
 }
 
 /* Whether an open creates what is missing: the pin then holds the directory of the missing name, and the name is made there. */
@@ -414,7 +424,7 @@ void *call_room(struct call *call, size_t size, uint32_t *offset)
 
 uint64_t call_window(const struct call *call, uint32_t offset)
 {
-    return call->process->sandbox->base[call->process->arch] + KEEP_ORDER + (uint64_t)call->process->slot.i * MAILBOX_ORDER_SPAN + MAILBOX_BYTES + offset;
+    return mailbox_order_at(&call->slot->space->mailbox, call->slot->i) + MAILBOX_BYTES + offset;
 }
 
 /* How many bytes argument i points to; sets *text when it is a string. */
@@ -470,7 +480,7 @@ int call_bytes(struct call *call, int i, const void **bytes, size_t *count)
         room = call_room(call, extent, &offset);
         if (!room)
             return -ENOMEM;
-        n = text ? memory_string(call->process->pid, call->args[i], room, extent) : extent ? memory_read(call->process->pid, call->args[i], room, extent) : 0;
+        n = text ? memory_string(call->tid, call->args[i], room, extent) : extent ? memory_read(call->tid, call->args[i], room, extent) : 0;
         if (n < 0 || (!text && (size_t)n < extent && call->row->args[i].type != ABI_BUF_IN))
             return n < 0 ? (int)n : -EFAULT;
         call->bytes[i].offset = offset;
@@ -549,10 +559,10 @@ int call_fd(struct call *call, int fd, char *path, size_t size, const char **kin
 
 ssize_t call_read(struct call *call, uint64_t addr, void *buf, size_t count)
 {
-    return memory_read(call->process->pid, addr, buf, count);
+    return memory_read(call->tid, addr, buf, count);
 }
 
 ssize_t call_write(struct call *call, uint64_t addr, const void *buf, size_t count)
 {
-    return memory_write(call->process->pid, addr, buf, count);
+    return memory_write(call->tid, addr, buf, count);
 }

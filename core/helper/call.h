@@ -43,6 +43,12 @@ enum { CALL_BYTES_MAX = 32768 };
 int call_bytes(struct call *call, int i, const void **bytes, size_t *count);
 int call_set_bytes(struct call *call, int i, const void *bytes, size_t count);
 
+/* The strings of argument i (ABI_STRINGS: argv, envp of an exec), fetched once; from then on they are what the call executes. *count excludes the NULL
+ * that ends the list. Live as long as the call. Returns 0 or -errno as exec would: EFAULT, E2BIG. */
+int call_strings(struct call *call, int i, const char *const **strings, size_t *count);
+/* Copies. Returns 0, or -E2BIG when the kernel would refuse so much. */
+int call_set_strings(struct call *call, int i, const char *const *strings, size_t count);
+
 /* What a descriptor of the program is, asked of the kernel: path as in /proc/PID/fd; kind is "file", "dir", "pipe", "socket", "tty",
  * "chr", "blk", "link", "anon" or "none". Returns 0 or -errno. */
 int call_fd(struct call *call, int fd, char *path, size_t size, const char **kind);

@@ -14,6 +14,7 @@
 struct alone {
     struct sandbox sandbox;
     struct program program;
+    struct process process;
     char exe[PATH_MAX];
 };
 
@@ -49,11 +50,10 @@ int call_for_test(struct call **out, enum abi_arch arch, const struct abi_call *
         return -errno;
     alone->exe[n] = '\0';
     alone->program.exe = alone->exe;
-    alone->sandbox.program = &alone->program;
-    process = &alone->sandbox.process;
+    process = &alone->process;
     if (process->pid && process->cwd >= 0)
         close(process->cwd);
-    *process = (struct process){ .sandbox = &alone->sandbox, .pid = pid, .arch = arch, .phase = PHASE_RUN, .cwd = -1, .memory = -1 };
+    *process = (struct process){ .sandbox = &alone->sandbox, .program = &alone->program, .pid = pid, .arch = arch, .phase = PHASE_RUN, .cwd = -1 };
     *out = call_new(process, FROM_NOTIFICATION, pid, arch, (uint64_t)abi_number(arch, row), args);
     n = call_fetch(*out);
     if (n < 0)

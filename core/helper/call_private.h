@@ -11,7 +11,7 @@
 #include "core/helper/path.h"
 #include "core/helper/sandbox.h"
 
-enum { CALL_ARENA = sizeof ((struct order *)0)->bytes, CALL_PATHS = 2 };
+enum { CALL_ARENA = sizeof ((struct order *)0)->bytes, CALL_PATHS = 2, CALL_LISTS = 2 };
 
 enum call_origin { FROM_GATE, FROM_NOTIFICATION };
 
@@ -28,6 +28,10 @@ struct call_path {
 struct call {
     struct call *next;
     struct process *process;
+    struct slot *slot;          /* whose window it came by, or whose trustee works on it; NULL: none yet */
+    struct slot *gate;          /* whose gate waits for the answer while another slot's trustee is at work */
+    struct birth *birth;        /* it creates a process or a trustee */
+    struct exec *exec;          /* it makes the process another program */
     enum call_origin origin;
     uint64_t id;                /* of the notification */
     pid_t tid;
@@ -45,6 +49,7 @@ struct call {
     int path_count;
     uint32_t arena_used;
     struct { uint32_t offset, count; } bytes[6];
+    struct call_strings *strings[CALL_LISTS];    /* argv, envp: what the call executes, once it was fetched or assigned */
     char comm[17];
     struct call_path paths[CALL_PATHS];
     uint8_t arena[CALL_ARENA];  /* becomes order->bytes, at the same offsets */
@@ -53,12 +58,18 @@ struct call {
 /* An empty call of a process; never NULL (it ends nurse when memory is out). */
 struct call *call_new(struct process *process, enum call_origin origin, pid_t tid, enum abi_arch arch, uint64_t nr, const uint64_t args[6]);
 void call_free(struct call *call);
+/* Its process is gone, nobody waits for an answer. */
+void call_abandon(struct call *call);
+/* With whose eyes its paths are seen. */
+void call_view(const struct call *call, struct path_view *view);
 /* Copy what must not change any more: path strings, socket addresses. Returns 0, or -errno as the kernel would. */
 int call_fetch(struct call *call);
 /* Find and pin the object of a path. Returns 0 or -errno; a path that does not exist is judged too. */
 int call_resolve(struct call *call, struct call_path *path);
 /* Room for bytes that the trustee will point the kernel to; NULL when the window is full. */
 void *call_room(struct call *call, size_t size, uint32_t *offset);
+/* strings.c: give back what call_strings() and call_set_strings() hold. */
+void call_free_strings(struct call *call);
 /* Where arena offset `offset` lies in the process once the call is an order. */
 uint64_t call_window(const struct call *call, uint32_t offset);
 /* The O_* flags of a call of the open family, and its mode; false when it is none. */
@@ -84,12 +95,32 @@ void guard_moved(struct process *process);
 int order_make(struct call *call, struct mailbox_order *order);
 
 /* life.c */
-void life_gate(struct process *process, const struct mailbox_posted *posted);
-void life_notification(struct process *process, uint64_t id, pid_t tid, enum abi_arch arch, uint64_t nr, const uint64_t args[6], uint64_t ip);
+void life_gate(struct slot *slot, const struct mailbox_posted *posted);
+void life_notification(struct thread *thread, uint64_t id, enum abi_arch arch, uint64_t nr, const uint64_t args[6], uint64_t ip);
+/* REPORT_THREAD: a gate knows no window for this thread. */
+void life_stranger(struct thread *thread, uint64_t id, uint64_t key);
+/* The slot whose trustee works for the thread of this call; it may still be on its way. NULL: there is none to be had. */
+struct slot *life_slot(struct call *call);
+/* Hand a call to its thread's trustee, or to the one given; it may have to wait its turn. */
+void life_give(struct call *call);
+void life_give_to(struct slot *slot, struct call *call);
+/* The trustee is there, or free again: it gets what has waited. */
+void life_next(struct slot *slot);
+/* It is done with a call that has been dealt with. */
+void life_release(struct slot *slot);
+/* It will never come: what has waited for it fails. */
+void life_fail(struct slot *slot, int64_t error);
+/* An allowed call's result, as after() may replace it, goes to whoever made it. */
+void life_outcome(struct call *call, int64_t result);
 /* Look whether the trustee has finished, without believing a hint when `hint` is false. True when something happened. */
 bool life_progress(struct slot *slot, bool hint);
 /* True when somebody waits for this slot's trustee. */
 bool life_waiting(const struct slot *slot);
+
+/* birth.c: the thread that creates it is gone; its order is; exec.c: the process is. */
+void birth_abandon(struct birth *birth);
+void birth_orphan(struct birth *birth);
+void exec_abandon(struct process *process);
 
 /* notify.c: answer a notification. */
 void notify_value(struct sandbox *sandbox, uint64_t id, int64_t value);
@@ -97,7 +128,7 @@ void notify_continue(struct sandbox *sandbox, uint64_t id);
 /* Give the process a descriptor as the notification's result; closes `fd`. */
 void notify_descriptor(struct sandbox *sandbox, uint64_t id, int fd, bool cloexec);
 
-/* sites.c: redirect the site of a notification to the gate, if it has the shape. */
-void sites_learn(struct process *process, uint64_t ip, uint64_t nr);
+/* sites.c: redirect the site of a notification to the gate, if it has the shape; `creation`: of a call that creates a process. */
+void sites_learn(struct process *process, uint64_t ip, uint64_t nr, bool creation);
 
 #endif

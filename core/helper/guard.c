@@ -4,7 +4,6 @@
  * Runs in the helper after the policy said allow and before anything is executed: no policy can change what is decided here. The rules
  * on memory ranges and on the helper's pid are in core/route/keystone.c and also in the kernel filter. Tests: t/52-attack-keystone.t.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/prctl.h>
@@ -16,8 +15,10 @@
 #include <unistd.h>
 
 #include "core/base/say.h"
+#include "core/helper/birth.h"
 #include "core/helper/call_private.h"
 #include "core/helper/memory.h"
+#include "core/helper/tree.h"
 
 enum { PASS = 0, ANSWER = 1 };
 
@@ -74,7 +75,7 @@ static int guard_readlink(struct call *call, int64_t *value)
     }
     if (length > call->args[buf + 1])
         length = call->args[buf + 1];
-    *value = memory_write(call->process->pid, call->args[buf], exe, length);
+    *value = memory_write(call->tid, call->args[buf], exe, length);
     return ANSWER;
 }
 
@@ -84,10 +85,26 @@ static int refuse(int64_t *value, int error)
     return ANSWER;
 }
 
+/* What of a thread's privileges can be dropped is the trustee's too, which would keep them. */
+static bool guard_privileged(int option)
+{
+    return option == PR_CAPBSET_DROP || option == PR_CAP_AMBIENT || option == PR_SET_SECUREBITS;
+}
+
 static int guard_prctl(struct call *call, int64_t *value)
 {
-    switch ((int)call->args[0]) {
-    case PR_SET_PDEATHSIG:      /* the sandbox dies with the helper: rule 5 */
+    int option = (int)call->args[0];
+
+    if (guard_privileged(option)) {
+        say_notice("prctl: capabilities and secure bits of a sandbox can't change (keystone): EPERM");
+        return refuse(value, EPERM);
+    }
+    switch (option) {
+    case PR_SET_PDEATHSIG:      /* the first process has one already, that ends the sandbox with the helper: rule 5 */
+        if (call->process->pid == call->process->sandbox->first)
+            return refuse(value, 0);
+        call->process->deathsig = (int)call->args[1];
+        return PASS;
     case PR_SET_DUMPABLE:       /* the helper must be able to look */
         return refuse(value, 0);
     case PR_SET_MM:             /* the heap could be moved over nurse's memory: rule 1 */
@@ -99,20 +116,37 @@ static int guard_prctl(struct call *call, int64_t *value)
     }
 }
 
+/* Send a signal to every process of the sandbox in a group (0: in any), but not to `but`. The number of those reached. */
+static int guard_signal(const struct sandbox *sandbox, pid_t group, pid_t but, int signal)
+{
+    int reached = 0;
+
+    for (int i = 0; i < TREE_BUCKETS; i++)
+        for (const struct process *process = sandbox->process[i]; process; process = process->next)
+            if (process->pid != but && (!group || getpgid(process->pid) == group))
+                reached += kill(process->pid, signal) == 0;
+    return reached;
+}
+
 /* Rule 5: the helper is not signalled, by name, by group, or with everybody else. */
 static int guard_kill(struct call *call, int64_t *value)
 {
-    pid_t target = (pid_t)call->args[0], helper = getpid();
+    pid_t target = (pid_t)call->args[0], group;
+    const struct sandbox *sandbox = call->process->sandbox;
 
-    if (target == helper || target == -1)
+    if (target == getpid())
         return refuse(value, EPERM);
     if (target > 0)
         return PASS;
-    if ((target == 0 ? getpgid(call->process->pid) : -target) != getpgrp())
+    if (target == -1) {    /* everybody is everybody in the sandbox; the caller is spared (kill(2)) */
+        if (strcmp(call->row->name, "kill") != 0)
+            return refuse(value, EPERM);
+        return refuse(value, guard_signal(sandbox, 0, call->process->pid, (int)call->args[1]) ? 0 : ESRCH);
+    }
+    group = target == 0 ? getpgid(call->process->pid) : -target;
+    if (group != getpgrp())
         return PASS;
-    /* The helper's own group: the program is the only other member that the program could know of. */
-    *value = kill(call->process->pid, (int)call->args[1]) ? -errno : 0;
-    return ANSWER;
+    return refuse(value, guard_signal(sandbox, group, 0, (int)call->args[1]) ? 0 : ESRCH);    /* the helper's own group */
 }
 
 static int guard_pid(struct call *call, int64_t *value)
@@ -139,50 +173,61 @@ static int guard_fixed(struct call *call, int64_t *value)
     return refuse(value, EPERM);
 }
 
-/* The end of the last thread of the program is the end of the process, though its trustee lives: the trustee then ends it for all. */
+/* The end of the last thread of the program is the end of the process, though its trustees live: one of them then ends it for all. */
 static int guard_exit(struct call *call, int64_t *value)
 {
-    char path[64];
-    struct dirent *entry;
-    int threads = 0;
-    DIR *tasks;
+    struct thread *thread = tree_thread(call->process->sandbox, call->tid);
 
     (void)value;
-    snprintf(path, sizeof path, "/proc/%d/task", call->process->pid);
-    tasks = opendir(path);
-    while (tasks && (entry = readdir(tasks)))
-        threads += entry->d_name[0] != '.';
-    if (tasks)
-        closedir(tasks);
-    if (threads <= 2) {
-        call->row = abi_find("exit_group");
-        call->nr = abi_number(call->arch, call->row);
-        call->rewritten = true;
+    if (thread && tree_alive(call->process) > 1) {
+        tree_thread_exits(thread);
+        return PASS;
     }
+    call->row = abi_find("exit_group");
+    call->nr = abi_number(call->arch, call->row);
+    call->rewritten = true;
     return PASS;
 }
 
-/* Threads share their process's trustee; new processes need their own, which this version can't give them. */
-static int guard_clone(struct call *call, int64_t *value)
+/* The kernel keeps it for each thread and copies it to a child: so must a birth. */
+static int guard_rseq(struct call *call, int64_t *value)
 {
-    const uint64_t thread = CLONE_VM | CLONE_THREAD | CLONE_SIGHAND | CLONE_FILES | CLONE_FS;
-    const uint64_t odd = CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET |
-                         CLONE_UNTRACED | CLONE_PIDFD;
+    enum { RSEQ_FLAG_UNREGISTER = 1 };
+    struct thread *thread = tree_thread(call->process->sandbox, call->tid);
 
-    if (strcmp(call->row->name, "clone") == 0 && (call->args[0] & thread) == thread && !(call->args[0] & odd)) {
-        call->process->threaded = true;
-        return PASS;
-    }
-    return refuse(value, ENOSYS);
+    (void)value;
+    if (thread && call->args[2] & RSEQ_FLAG_UNREGISTER)
+        thread->rseq[0] = 0;
+    else if (thread)
+        memcpy(thread->rseq, (uint64_t[3]){ call->args[0], call->args[1], call->args[3] }, sizeof thread->rseq);
+    return PASS;
 }
 
-static int guard_process(struct call *call, int64_t *value)
+/* A plain thread is cloned by its creator itself, for nothing of it needs a trustee's descent; from then on there must be a trustee that can make
+ * others. What makes a process is birth.c's. */
+static int guard_clone(struct call *call, int64_t *value)
 {
-    static bool told;
+    const uint64_t plain = CLONE_VM | CLONE_THREAD | CLONE_SIGHAND | CLONE_FILES | CLONE_FS;
+    const uint64_t odd = CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET |
+                         CLONE_UNTRACED | CLONE_PIDFD | CLONE_VFORK;
+    struct thread *thread = tree_thread(call->process->sandbox, call->tid);
 
-    if (!told)
-        say_notice("%s: new processes and exec are not in this version; the program gets ENOSYS", call->row->name);
-    told = true;
+    if (!(call->args[0] & CLONE_THREAD))
+        return PASS;
+    if ((call->args[0] & plain) != plain || call->args[0] & odd) {
+        say_notice("clone: a thread that shares less than a thread does is not supported: ENOSYS");
+        return refuse(value, ENOSYS);
+    }
+    call->process->threaded = true;
+    if (thread && thread->slot && thread->slot->trustee)
+        birth_spare(call->process, thread->slot);
+    return PASS;
+}
+
+/* Its flags lie in memory, where they could be changed after they were judged: libc then uses clone. */
+static int guard_clone3(struct call *call, int64_t *value)
+{
+    (void)call;
     return refuse(value, ENOSYS);
 }
 
@@ -212,7 +257,7 @@ static int guard_old_mmap(struct call *call, int64_t *value)
 
     if (call->arch != ABI_I386)
         return PASS;
-    if (memory_read(call->process->pid, call->args[0], args, sizeof args) != sizeof args)
+    if (memory_read(call->tid, call->args[0], args, sizeof args) != sizeof args)
         return refuse(value, EFAULT);
     if (args[5] & 0xfff)
         return refuse(value, EINVAL);
@@ -234,8 +279,7 @@ static const struct {
     { "prctl", guard_prctl }, { "exit", guard_exit },
     { "kill", guard_kill }, { "rt_sigqueueinfo", guard_kill },
     { "tkill", guard_pid }, { "tgkill", guard_pid }, { "rt_tgsigqueueinfo", guard_pid }, { "pidfd_open", guard_pid },
-    { "clone", guard_clone }, { "clone3", guard_clone },
-    { "fork", guard_process }, { "vfork", guard_process }, { "execve", guard_process }, { "execveat", guard_process },
+    { "clone", guard_clone }, { "clone3", guard_clone3 }, { "rseq", guard_rseq },
     { "setuid", guard_ids }, { "setgid", guard_ids }, { "setreuid", guard_ids }, { "setregid", guard_ids }, { "setresuid", guard_ids },
     { "setresgid", guard_ids }, { "setfsuid", guard_ids }, { "setfsgid", guard_ids }, { "setuid32", guard_ids }, { "setgid32", guard_ids },
     { "setreuid32", guard_ids }, { "setregid32", guard_ids }, { "setresuid32", guard_ids }, { "setresgid32", guard_ids },
@@ -271,6 +315,6 @@ int guard_call(struct call *call, int64_t *value)
         return refuse(value, EBADF);
     if (i >= 0 && guards[i].guard(call, value) == ANSWER)
         return ANSWER;
-    *value = -keystone_refuses(&call->process->keystone, call->row, call->args);
+    *value = -keystone_refuses(&call->process->space->keystone, call->row, call->args);
     return *value ? ANSWER : PASS;
 }

@@ -31,7 +31,7 @@ static int inform_stat(struct call *call, int64_t *value)
         *value = -errno;
         return 1;
     }
-    written = memory_write(call->process->pid, call->args[path->arg + 1], &st, sizeof st);
+    written = memory_write(call->tid, call->args[path->arg + 1], &st, sizeof st);
     *value = written == sizeof st ? 0 : -EFAULT;
     return 1;
 }

@@ -18,6 +18,15 @@ struct verdict {
     const char *rule;     /* "policy.lua:12", lives as long as the judge; NULL: none named it */
 };
 
+/* What happened in the tree of processes. */
+struct judge_event {
+    const char *name;     /* start, fork, exec, exit, signal, error */
+    pid_t pid;            /* the process that it happened to: of a fork the child, whose parent is below */
+    pid_t parent;         /* in the tree of the sandbox; 0: the first process has none */
+    const char *exe;      /* canonical path of its program */
+    int status;           /* exit: as of waitpid(2), or -1: the kernel doesn't tell */
+};
+
 struct judge {
     void *self;
     /* True when the answer for this call never depends on the call itself; *out is that answer. */
@@ -28,8 +37,7 @@ struct judge {
     void (*decide)(void *self, struct call *call, struct verdict *out);
     /* The result of an allowed call (negative errno on failure); true when *result was replaced. */
     bool (*after)(void *self, struct call *call, int64_t *result);
-    /* start, exit, signal, error. */
-    void (*event)(void *self, const char *name, pid_t pid, int status);
+    void (*event)(void *self, const struct judge_event *event);
 };
 
 #endif

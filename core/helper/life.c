@@ -5,23 +5,25 @@
  * Nothing here waits: a call whose trustee is at work is picked up again by life_progress(). Test: t/31-live-policy.t.
  */
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "core/base/say.h"
+#include "core/helper/birth.h"
 #include "core/helper/call_private.h"
+#include "core/helper/exec.h"
 #include "core/helper/memory.h"
 #include "core/helper/spawn.h"
-
-static void life_give(struct call *call);
+#include "core/helper/tree.h"
 
 /* The end of a call: tell whoever made it. */
 static void life_answer(struct call *call, int64_t value)
 {
     if (call->origin == FROM_GATE)
-        mailbox_answer(&call->process->mailbox, call->process->slot.i, ANSWER_VALUE, value);
+        mailbox_answer(&call->slot->space->mailbox, call->slot->i, ANSWER_VALUE, value);
     else
         notify_value(call->process->sandbox, call->id, value);
     call_free(call);
@@ -31,14 +33,14 @@ static void life_answer(struct call *call, int64_t value)
 static void life_go_on(struct call *call)
 {
     if (call->origin == FROM_GATE)
-        mailbox_answer(&call->process->mailbox, call->process->slot.i, ANSWER_KERNEL, 0);
+        mailbox_answer(&call->slot->space->mailbox, call->slot->i, ANSWER_KERNEL, 0);
     else
         notify_continue(call->process->sandbox, call->id);
     call_free(call);
 }
 
 /* The call was allowed and this is what came of it: after() sees it and may replace it. */
-static void life_outcome(struct call *call, int64_t result)
+void life_outcome(struct call *call, int64_t result)
 {
     const struct judge *judge = call->process->sandbox->judge;
 
@@ -54,12 +56,35 @@ static bool life_in_thread(const struct call *call)
     return call->row->where == ABI_THREAD || call->row->where == ABI_WATCHED || call->row->where == ABI_PROCESS;
 }
 
+/* The calls that make or remake processes take ways of their own. True when this is one of them. */
+static bool life_process(struct call *call)
+{
+    int64_t value = 0;
+
+    if (call->row->where != ABI_PROCESS || call->process->strict)
+        return false;
+    if (strncmp(call->row->name, "exec", 4) == 0) {
+        if (exec_begin(call, &value))
+            life_outcome(call, value);
+        else
+            life_give_to(call->slot, call);
+        return true;
+    }
+    if (strcmp(call->row->name, "clone") == 0 && call->args[0] & CLONE_THREAD)
+        return false;
+    if (birth_process(call, &value))
+        life_outcome(call, value);
+    return true;
+}
+
 static void life_allow(struct call *call)
 {
     int64_t value = 0;
 
     if (guard_call(call, &value) || inform_call(call, &value)) {
         life_outcome(call, value);
+    } else if (life_process(call)) {
+        return;
     } else if (call->process->strict) {
         if (life_in_thread(call) && strict_stand_in(call, &value))
             life_outcome(call, value);
@@ -79,14 +104,23 @@ static void life_allow(struct call *call)
     }
 }
 
+/* The policy ends the sandbox: everybody dies of SIGKILL, the offender of the signal that the policy chose. */
 static void life_kill(struct call *call, const struct verdict *verdict)
 {
     int signal = verdict->signal ? verdict->signal : SIGKILL;
+    struct sandbox *sandbox = call->process->sandbox;
+    pid_t offender = call->process->pid;
 
     say_notice("%s: killed by the policy with %s%s%s", call->row->name, abi_signal_name(signal), verdict->rule ? " at " : "",
                verdict->rule ? verdict->rule : "");
-    call->process->sandbox->killed = true;
-    kill(call->process->pid, signal);
+    sandbox->killed = true;
+    kill(offender, signal);
+    for (int i = 0; i < TREE_BUCKETS; i++)
+        for (struct process *process = sandbox->process[i]; process; process = process->next)
+            if (process->pid != offender && process->pid != sandbox->first)
+                kill(process->pid, SIGKILL);
+    if (offender != sandbox->first)
+        kill(sandbox->first, signal);
     if (signal != SIGKILL)    /* the thread stays where it is until the signal has done its work */
         life_answer(call, -EPERM);
     else
@@ -117,7 +151,7 @@ static const struct abi_call *life_socketcall(const struct call *call, uint32_t 
     int count;
     const struct abi_call *row = abi_socketcall((uint32_t)call->args[0], &count);
 
-    if (row && memory_read(call->process->pid, call->args[1], words, (size_t)count * 4) != count * 4)
+    if (row && memory_read(call->tid, call->args[1], words, (size_t)count * 4) != count * 4)
         words[0] = UINT32_MAX;    /* as bad a descriptor as the kernel's EFAULT is an answer */
     return row;
 }
@@ -133,7 +167,7 @@ static const struct abi_call *life_ipc(const struct call *call, uint32_t words[6
         const uint8_t place = from[i];
 
         if (place >= ABI_IPC_AT_PTR) {
-            if (memory_read(call->process->pid, call->args[PTR] + 4 * (place % ABI_IPC_AT_PTR), &words[i], 4) != 4)
+            if (memory_read(call->tid, call->args[PTR] + 4 * (place % ABI_IPC_AT_PTR), &words[i], 4) != 4)
                 return NULL;
         } else if (place) {
             words[i] = (uint32_t)call->args[place % 6];
@@ -203,68 +237,142 @@ static void life_begin(struct call *call, uint64_t nr)
     life_verdict(call, &verdict);
 }
 
-void life_gate(struct process *process, const struct mailbox_posted *posted)
+void life_gate(struct slot *slot, const struct mailbox_posted *posted)
 {
+    struct process *process = slot->process;
     struct call *call;
 
     if (process->strict && posted->nr == NURSE_CALL) {
-        spawn_report(process, 0, process->pid, posted->arg);
+        spawn_report(process, 0, posted->arg);
         return;
     }
-    if (!process->strict && route_entry(&process->sandbox->routes, process->arch, posted->nr)->route != ROUTE_MAILBOX) {
-        mailbox_answer(&process->mailbox, process->slot.i, ANSWER_KERNEL, 0);    /* no gate of ours posts it */
+    if (!slot->thread || (!process->strict && route_entry(&process->sandbox->routes, process->arch, posted->nr)->route != ROUTE_MAILBOX)) {
+        mailbox_answer(&slot->space->mailbox, slot->i, ANSWER_KERNEL, 0);    /* no gate of ours posts it */
         return;
     }
-    call = call_new(process, FROM_GATE, process->pid, process->arch, posted->nr, posted->arg);
+    call = call_new(process, FROM_GATE, slot->thread->tid, process->arch, posted->nr, posted->arg);
+    call->slot = slot;
     call->ip = posted->ip;
     life_begin(call, posted->nr);
 }
 
-void life_notification(struct process *process, uint64_t id, pid_t tid, enum abi_arch arch, uint64_t nr, const uint64_t args[6], uint64_t ip)
+void life_notification(struct thread *thread, uint64_t id, enum abi_arch arch, uint64_t nr, const uint64_t args[6], uint64_t ip)
 {
-    struct call *call = call_new(process, FROM_NOTIFICATION, tid, arch, nr, args);
+    struct call *call = call_new(thread->process, FROM_NOTIFICATION, thread->tid, arch, nr, args);
 
     call->id = id;
     call->ip = ip;
     life_begin(call, nr);
 }
 
-/* Hand the call to the trustee, or let it wait its turn. */
+/* A slot for the thread: one whose last thread is gone, or a free one. NULL when there is none. */
+static struct slot *life_adopt(struct thread *thread)
+{
+    struct process *process = thread->process;
+    struct space *space = process->space;
+
+    for (int i = 0; i < MAILBOX_SLOTS && !thread->slot; i++) {
+        struct slot *slot = &space->slot[i];
+
+        if (slot->process == process && !slot->thread && slot->trustee && slot != process->spare)
+            thread->slot = slot;
+    }
+    if (!thread->slot)
+        thread->slot = slot_take(space, process);
+    if (thread->slot)
+        thread->slot->thread = thread;
+    return thread->slot;
+}
+
+/* Any trustee that the process has, one with nothing to do if there is one. */
+static struct slot *life_any(const struct process *process)
+{
+    struct slot *any = NULL;
+
+    for (int i = 0; i < MAILBOX_SLOTS; i++) {
+        struct slot *slot = &process->space->slot[i];
+
+        if (slot->process == process && slot->trustee && slot != process->spare && (!any || !slot->working))
+            any = slot;
+    }
+    return any;
+}
+
+struct slot *life_slot(struct call *call)
+{
+    struct process *process = call->process;
+    struct thread *thread = tree_thread(process->sandbox, call->tid);
+    struct slot *slot = thread ? thread->slot : NULL;
+
+    if (!slot && thread)
+        slot = life_adopt(thread);
+    if (slot && (slot->trustee || slot->coming || birth_trustee(process, slot)))
+        return slot;
+    return life_any(process);
+}
+
+void life_stranger(struct thread *thread, uint64_t id, uint64_t key)
+{
+    struct process *process = thread->process;
+    struct slot *slot = thread->slot ? thread->slot : life_adopt(thread);
+
+    if (slot)
+        mailbox_leave(&process->space->mailbox, slot->i);
+    mailbox_enter(&process->space->mailbox, process->arch, key, slot ? slot->i : -1);
+    notify_value(process->sandbox, id, 0);
+}
+
+/* What the trustee shall do. Returns 0 or -errno, which is the call's result. */
+static int life_order(struct call *call, struct mailbox_order *order)
+{
+    if (call->birth) {
+        birth_order(call, order);
+        return 0;
+    }
+    return call->exec ? exec_order(call, order) : order_make(call, order);
+}
+
+/* Hand the call to the trustee. */
 static void life_post(struct slot *slot, struct call *call)
 {
     struct process *process = slot->process;
+    struct mailbox *mailbox = &slot->space->mailbox;
+    struct slot *own = call->slot;    /* a gate waits at its thread's, whoever does the work */
     struct mailbox_order order;
-    int error = order_make(call, &order);
+    int error;
 
+    call->slot = slot;
+    error = life_order(call, &order);
     if (error) {
+        call->slot = own;
         life_outcome(call, error);
         return;
     }
-    memcpy(process->mailbox.orders[slot->i].bytes, call->arena, call->arena_used);
-    slot->seq = mailbox_post(&process->mailbox, slot->i, &order);
-    slot->working = true;
+    memcpy(mailbox->orders[slot->i].bytes, call->arena, call->arena_used);
+    slot->seq = mailbox_post(mailbox, slot->i, &order);
     slot->call = call;
-    if (call->origin == FROM_GATE && !call->watched && !process->strict) {
+    slot_works(slot);
+    if (call->origin == FROM_GATE && own == slot && !call->watched && !process->strict) {
         call->answered = true;
-        mailbox_answer(&process->mailbox, slot->i, ANSWER_TRUSTEE, slot->seq);
+        mailbox_answer(mailbox, slot->i, ANSWER_TRUSTEE, slot->seq);
     } else {
-        mailbox_wake(&process->mailbox, slot->i);
+        call->gate = own;
+        mailbox_wake(mailbox, slot->i);
     }
 }
 
-static void life_give(struct call *call)
+void life_give_to(struct slot *slot, struct call *call)
 {
-    struct slot *slot = &call->process->slot;
-
     if (slot->working)
         life_progress(slot, false);
-    if (!slot->working) {
+    if (!slot->working && slot->trustee) {
         life_post(slot, call);
         return;
     }
     /* The gate that was to wake the trustee may have been forged, or have believed its cell, which the program can write. */
-    mailbox_wake(&slot->process->mailbox, slot->i);
-    slot->queued |= call->origin == FROM_GATE;
+    if (slot->trustee)
+        mailbox_wake(&slot->space->mailbox, slot->i);
+    slot->queued |= call->origin == FROM_GATE && call->slot == slot;
     call->next = NULL;
     if (slot->last)
         slot->last->next = call;
@@ -273,16 +381,33 @@ static void life_give(struct call *call)
     slot->last = call;
 }
 
-/* The trustee is done with the call; a gate that was told to wait for it has its result already. */
-static void life_finish(struct slot *slot, struct call *call, int64_t result)
+void life_give(struct call *call)
+{
+    struct slot *slot = life_slot(call);
+
+    if (slot)
+        life_give_to(slot, call);
+    else
+        life_outcome(call, -EAGAIN);
+}
+
+/* The trustee is done with the call; a gate that was told to wait for it has its result already. True when another order of the same call follows. */
+static bool life_finish(struct slot *slot, struct call *call, int64_t result)
 {
     slot->call = NULL;
+    call->slot = call->gate;
+    if (call->exec && exec_goes_on(call, &result)) {
+        slot_done(slot);
+        life_post(slot, call);
+        return true;
+    }
     if (call->moves)
         guard_moved(call->process);
     if (call->answered)
         call_free(call);
     else
         life_outcome(call, result);
+    return false;
 }
 
 /* The trustee writes its cell a moment after the evidence. True when the cell is that of this order, as far as a program leaves it alone. */
@@ -291,7 +416,7 @@ static bool life_cell(const struct slot *slot)
     enum { MOMENT = 1000 };
 
     for (int i = 0; i < MOMENT; i++) {
-        if (mailbox_hint(&slot->process->mailbox, slot->i, slot->seq))
+        if (mailbox_hint(&slot->space->mailbox, slot->i, slot->seq))
             return true;
         __builtin_ia32_pause();
     }
@@ -309,8 +434,8 @@ static bool life_ask_high(struct slot *slot, int64_t low, bool settled, int64_t 
         return false;
     slot->high = true;
     slot->low = low;
-    slot->seq = mailbox_post(&slot->process->mailbox, slot->i, &(struct mailbox_order){ .command = ORDER_HIGH });
-    mailbox_wake(&slot->process->mailbox, slot->i);
+    slot->seq = mailbox_post(&slot->space->mailbox, slot->i, &(struct mailbox_order){ .command = ORDER_HIGH });
+    mailbox_wake(&slot->space->mailbox, slot->i);
     return true;
 }
 
@@ -328,10 +453,9 @@ static int64_t life_result(const struct slot *slot, int64_t bits, int64_t cell)
     return (cell & 0xffff) == bits ? cell : (int16_t)bits;
 }
 
-/* The trustee is free: give it what has waited. */
-static void life_next(struct slot *slot)
+void life_next(struct slot *slot)
 {
-    while (!slot->working && slot->first) {
+    while (!slot->working && slot->trustee && slot->first) {
         struct call *call = slot->first;
 
         slot->first = call->next;
@@ -343,25 +467,50 @@ static void life_next(struct slot *slot)
     }
 }
 
+void life_release(struct slot *slot)
+{
+    slot->call = NULL;
+    slot_done(slot);
+    life_next(slot);
+}
+
+void life_fail(struct slot *slot, int64_t error)
+{
+    while (slot->first) {
+        struct call *call = slot->first;
+
+        slot->first = call->next;
+        if (!slot->first)
+            slot->last = NULL;
+        life_outcome(call, error);
+    }
+    slot->queued = false;
+}
+
 bool life_progress(struct slot *slot, bool hint)
 {
     int64_t bits, result, cell;
+    struct call *call = slot->call;
     bool settled;
 
-    if (!slot->working || (hint && !mailbox_hint(&slot->process->mailbox, slot->i, slot->seq)))
+    if (!slot->working || (call && birth_waits(call)) || (hint && !mailbox_hint(&slot->space->mailbox, slot->i, slot->seq)))
         return false;
     if (!mailbox_evidence(slot->process->arch, slot->trustee, slot->seq, &bits))
         return false;
     settled = life_cell(slot);
-    cell = mailbox_result(&slot->process->mailbox, slot->i);    /* once: the program can change it between two looks */
+    cell = mailbox_result(&slot->space->mailbox, slot->i);    /* once: the program can change it between two looks */
     if (life_ask_high(slot, bits, settled, cell))
         return true;
     result = life_result(slot, bits, cell);
     slot->high = false;
-    slot->working = false;
-    if (slot->call)
-        life_finish(slot, slot->call, result);
-    life_next(slot);
+    if (call && call->birth) {
+        if (birth_cloned(call, result))
+            life_release(slot);
+        return true;
+    }
+    slot_done(slot);
+    if (!call || !life_finish(slot, call, result))
+        life_next(slot);
     return true;
 }
 

@@ -4,6 +4,7 @@
 #include "core/helper/memory.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/uio.h>
 
@@ -57,4 +58,32 @@ ssize_t memory_string(pid_t pid, uint64_t addr, char *buf, size_t size)
         done += (size_t)n;
     }
     return -ENAMETOOLONG;
+}
+
+void memory_ahead_start(struct memory_ahead *ahead, pid_t pid)
+{
+    ahead->pid = pid;
+    ahead->step = ahead->count = 0;
+    ahead->addr = 0;
+}
+
+ssize_t memory_ahead(struct memory_ahead *ahead, uint64_t addr, const char **bytes)
+{
+    enum { PAGE = 4096, FIRST = 2 * PAGE };
+    size_t at = addr % PAGE;
+    ssize_t n;
+
+    if (addr - ahead->addr >= ahead->count) {
+        bool onwards = ahead->count && addr == ahead->addr + ahead->count;
+
+        ahead->step = !onwards ? FIRST : ahead->step < sizeof ahead->bytes ? 2 * ahead->step : sizeof ahead->bytes;
+        ahead->count = 0;
+        n = memory_read(ahead->pid, addr - at, ahead->bytes, ahead->step);
+        if (n <= (ssize_t)at)
+            return n < 0 ? n : -EFAULT;
+        ahead->addr = addr - at;
+        ahead->count = (size_t)n;
+    }
+    *bytes = ahead->bytes + (addr - ahead->addr);
+    return (ssize_t)(ahead->count - (addr - ahead->addr));
 }

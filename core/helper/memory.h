@@ -16,4 +16,16 @@ ssize_t memory_write(pid_t pid, uint64_t addr, const void *buf, size_t size);
 /* Copy a string with its NUL. Returns its length, -EFAULT, or -ENAMETOOLONG when `size` bytes hold no NUL. */
 ssize_t memory_string(pid_t pid, uint64_t addr, char *buf, size_t size);
 
+/* For reading much that lies side by side: whole pages around an address, more and more of them as long as the reader goes straight on.
+ * What is wanted must be taken from it at once: asked for a second time, the program may have changed it. */
+struct memory_ahead {
+    pid_t pid;
+    size_t step, count;
+    uint64_t addr;
+    char bytes[1 << 16];
+};
+void memory_ahead_start(struct memory_ahead *ahead, pid_t pid);
+/* The bytes at `addr`: how many are at hand, at least one; or -errno. */
+ssize_t memory_ahead(struct memory_ahead *ahead, uint64_t addr, const char **bytes);
+
 #endif

@@ -21,11 +21,7 @@
 #include "core/helper/path.h"
 #include "core/helper/program.h"
 
-enum {
-    HEAD = 256,       /* what the kernel looks at: BINPRM_BUF_SIZE */
-    SCRIPTS = 5,      /* how many #! files may stand in a row */
-    EM_486 = 6,       /* i386 by another name, which the kernel takes too */
-};
+enum { EM_486 = 6 };    /* i386 by another name, which the kernel takes too */
 
 #define NOT_RUNNABLE "%s: not an executable this kernel can run"
 
@@ -162,39 +158,46 @@ static int program_locate(const char *name, char **path, int *fd)
     return *fd == -ENOENT ? EXIT_NOT_FOUND : EXIT_CANNOT_RUN;
 }
 
-/* Make the O_PATH descriptor readable and read the head, with zeros behind a shorter file. Returns 0 or an exit status. */
-static int program_read(const char *path, int *fd, char head[HEAD], size_t *count)
+int program_head(int fd, char head[PROGRAM_HEAD], size_t *count)
 {
-    char link[32];
     ssize_t got = 0;
-    int file;
 
-    snprintf(link, sizeof(link), "/proc/self/fd/%d", *fd);
-    file = open(link, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-    if (file >= 0) {
-        close(*fd);
-        *fd = file;
-    }
-    memset(head, 0, HEAD);
-    for (*count = 0; file >= 0 && *count < HEAD; *count += (size_t)got) {
-        got = pread(file, head + *count, HEAD - *count, (off_t)*count);
+    memset(head, 0, PROGRAM_HEAD);
+    for (*count = 0; *count < PROGRAM_HEAD; *count += (size_t)got) {
+        got = pread(fd, head + *count, PROGRAM_HEAD - *count, (off_t)*count);
         if (got <= 0)
             break;
     }
-    if (file >= 0 && got >= 0)
+    return got < 0 ? -errno : 0;
+}
+
+/* Make the O_PATH descriptor readable and read the head. Returns 0 or an exit status. */
+static int program_read(const char *path, int *fd, char head[PROGRAM_HEAD], size_t *count)
+{
+    char link[32];
+    int file, error;
+
+    snprintf(link, sizeof(link), "/proc/self/fd/%d", *fd);
+    file = open(link, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    error = file < 0 ? -errno : 0;
+    if (file >= 0) {
+        close(*fd);
+        *fd = file;
+        error = program_head(file, head, count);
+    }
+    if (!error)
         return 0;
-    say("%s: can be executed, but not read: %s", path, strerror(errno));
+    say("%s: can be executed, but not read: %s", path, strerror(-error));
     return EXIT_CANNOT_RUN;
 }
 
-/* Cut a #! line into the interpreter's name and its one argument (NULL: none), by the kernel's rules: the line may be cut at 255
- * bytes, but not within the name; blanks around both are dropped, blanks within the argument stay. False: there is no name. */
-static bool script_parse(char head[HEAD], char **name, char **argument)
+/* The line may be cut at 255 bytes, but not within the name; blanks around both are dropped, blanks within the argument stay. */
+bool program_script(char head[PROGRAM_HEAD], char **name, char **argument)
 {
-    char *end = memchr(head, '\n', HEAD), *blank;
+    char *end = memchr(head, '\n', PROGRAM_HEAD), *blank;
 
     if (!end) {
-        end = head + HEAD - 1;
+        end = head + PROGRAM_HEAD - 1;
         for (blank = head + 2; blank < end && (*blank == ' ' || *blank == '\t');)
             blank++;
         while (blank <= end && *blank && *blank != ' ' && *blank != '\t')
@@ -234,16 +237,16 @@ static void script_argv(struct program *program, const char *name, const char *a
 }
 
 /* Go from a script to its interpreter. Returns 0 or an exit status. */
-static int script_follow(struct program *program, char head[HEAD], int depth)
+static int script_follow(struct program *program, char head[PROGRAM_HEAD], int depth)
 {
     char *name, *argument, *script = program->binary;
     int fd;
 
-    if (!script_parse(head, &name, &argument)) {
+    if (!program_script(head, &name, &argument)) {
         say(NOT_RUNNABLE ": its first line names no interpreter, or one of more than 250 bytes", script);
         return EXIT_CANNOT_RUN;
     }
-    if (depth == SCRIPTS) {
+    if (depth == PROGRAM_SCRIPTS) {
         say("%s: too many interpreters that are scripts themselves", program->path);
         return EXIT_CANNOT_RUN;
     }
@@ -258,8 +261,7 @@ static int script_follow(struct program *program, char head[HEAD], int depth)
     return 0;
 }
 
-/* What makes an ELF file of this machine's no program: a text, or NULL when nothing does. Sets the architecture. */
-static const char *elf_fault(const unsigned char *head, size_t count, enum abi_arch *arch, unsigned *other)
+const char *program_elf(const unsigned char *head, size_t count, enum abi_arch *arch, unsigned *other)
 {
     unsigned class = head[EI_CLASS], data = head[EI_DATA], type, machine;
 
@@ -293,7 +295,7 @@ static int program_examine(struct program *program, const char *head, size_t cou
         say(count ? NOT_RUNNABLE : NOT_RUNNABLE ": it is empty", program->binary);
         return EXIT_CANNOT_RUN;
     }
-    fault = elf_fault((const unsigned char *)head, count, &program->arch, &other);
+    fault = program_elf((const unsigned char *)head, count, &program->arch, &other);
     if (!fault)
         return 0;
     if (other)
@@ -333,12 +335,13 @@ static void program_copy_argv(struct program *program, char **argv)
 
 int program_find(struct program *program, char **argv)
 {
-    char head[HEAD];
+    char head[PROGRAM_HEAD];
     size_t count;
     int status;
 
     memset(program, 0, sizeof(*program));
     program->fd = -1;
+    program->users = 1;
     program_copy_argv(program, argv);
     status = program_locate(argv[0] ? argv[0] : "", &program->path, &program->fd);
     if (!status)
@@ -370,4 +373,19 @@ void program_free(struct program *program)
         close(program->fd);
     memset(program, 0, sizeof(*program));
     program->fd = -1;
+}
+
+struct program *program_share(struct program *program)
+{
+    if (program)
+        program->users++;
+    return program;
+}
+
+void program_release(struct program *program)
+{
+    if (!program || --program->users > 0)
+        return;
+    program_free(program);
+    free(program);
 }

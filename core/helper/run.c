@@ -7,6 +7,7 @@
  */
 #include "core/helper/run.h"
 
+#include <cpuid.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/seccomp.h>
@@ -16,7 +17,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
+#include <sys/epoll.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -24,13 +29,18 @@
 #include <unistd.h>
 
 #include "core/base/say.h"
+#include "core/helper/birth.h"
 #include "core/helper/call_private.h"
+#include "core/helper/exec.h"
 #include "core/helper/spawn.h"
+#include "core/helper/tree.h"
 
 #ifndef SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP
 #define SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP (1UL << 0)
 #define SECCOMP_IOCTL_NOTIF_SET_FLAGS SECCOMP_IOW(4, __u64)
 #endif
+
+#define END_NS 5000000000ll         /* how long what was killed may take to be gone */
 
 enum {
     LOOKS_BETWEEN_POLLS = 64,       /* looks at the windows (about 10 ns each) between two looks at descriptors */
@@ -39,12 +49,16 @@ enum {
     IDLE_NS = 20000000,             /* a sleep so long ends what was learned about CPUs */
     AT_ONCE_NS = 10000,             /* a call that comes so soon after a vain look was kept waiting by it */
     VAIN_LOOKS = 8, QUIET_WAKES = 256,    /* after so many looks in vain it pays for so many calls not to look */
+    END_LOOK = 20,                  /* milliseconds */
     GATE_SPINS = 400,               /* how often a gate looks before it lets go: about 20 us */
 };
 
-enum { STRICT_LOOK = 100 };    /* milliseconds between looks whether the thread of a strict program still lives */
+enum {
+    STRICT_LOOK = 100,    /* milliseconds between looks whether the thread of a strict program still lives */
+    BIRTH_LOOK = 20,      /* and whether somebody who has been born and has not said so does */
+};
 
-enum { POLL_LISTENER, POLL_SIGNALS, POLL_EXIT, POLL_BELL, POLLS };
+enum { POLL_LISTENER, POLL_SIGNALS, POLL_ENDS, POLL_BELL, POLLS };
 
 struct loop {
     struct sandbox *sandbox;
@@ -54,11 +68,13 @@ struct loop {
     int64_t spin;                   /* nanoseconds to look before sleeping */
     cpu_set_t cpus;                 /* that the sandbox may use */
     int cpu;                        /* where the helper was when it placed the trustee */
+    pid_t placed;                   /* that trustee */
     bool apart;                     /* the trustee keeps off that CPU; else it keeps on it */
     int vain_looks;                 /* looks in a row that found nothing */
     int quiet;                      /* wakes left until it looks again */
     bool moved;                     /* the helper keeps off one CPU */
     bool over;
+    int status;                     /* of the first process */
     bool thread_over;               /* strict: the program's thread has ended, with this: */
     int thread_status;
 };
@@ -71,34 +87,85 @@ static int64_t run_clock(void)
     return now.tv_sec * 1000000000ll + now.tv_nsec;
 }
 
-/* Whether tid is a thread of the process: asked of the kernel without sending anything. */
-static bool run_owns(const struct process *process, pid_t tid)
+/* A report from the trustee's page, where no untrustee can call. */
+static void run_trustee_report(struct sandbox *sandbox, uint64_t id, pid_t tid, const uint64_t args[6])
 {
-    return tid == process->pid || tid == process->slot.trustee || syscall(SYS_tgkill, process->pid, tid, 0) == 0;
+    struct process *process;
+
+    switch (args[0]) {
+    case REPORT_RING:
+        notify_value(sandbox, id, 0);
+        break;
+    case REPORT_BORN:
+        birth_born(sandbox, id, tid, args[1], (pid_t)args[2]);
+        break;
+    default:
+        process = tree_process(sandbox, tid);
+        if (process && process->phase == PHASE_BOOT && !process->exec)
+            notify_value(sandbox, id, mailbox_windows(&process->space->mailbox));
+        else if (process)
+            exec_booted(process, id);
+        break;
+    }
+}
+
+static void run_report(struct thread *thread, uint64_t id, const uint64_t args[6])
+{
+    switch (args[0]) {
+    case REPORT_CAUGHT:
+        birth_caught(thread, id, args[1]);
+        break;
+    case REPORT_THREAD:
+        life_stranger(thread, id, args[1]);
+        break;
+    default:
+        spawn_report(thread->process, id, args);
+        break;
+    }
+}
+
+/* A call of the program's. */
+static void run_call(struct thread *thread, const struct seccomp_notif *notif, enum abi_arch arch, const uint64_t args[6])
+{
+    struct process *process = thread->process;
+    struct sandbox *sandbox = process->sandbox;
+    uint64_t nr = (uint32_t)notif->data.nr, ip = notif->data.instruction_pointer;
+    const struct route_entry *entry = route_entry(&sandbox->routes, arch, nr);
+    bool creation = entry->row && entry->row->where == ABI_PROCESS && strncmp(entry->row->name, "exec", 4) != 0;
+
+    if (sandbox->options->gate == GATE_AUTO && (entry->route == ROUTE_MAILBOX || (creation && !(args[0] & CLONE_THREAD))))
+        sites_learn(process, ip, nr, creation);
+    if (thread->slot && entry->route == ROUTE_MAILBOX)
+        slot_watch(thread->slot);
+    life_notification(thread, notif->id, arch, nr, args, ip);
 }
 
 static void run_notification(struct sandbox *sandbox, const struct seccomp_notif *notif)
 {
-    struct process *process = &sandbox->process;
     enum abi_arch arch = notif->data.arch == 0xc000003e /* AUDIT_ARCH_X86_64 */ ? ABI_X86_64 : ABI_I386;
-    uint64_t nr = (uint32_t)notif->data.nr, args[6];
+    uint64_t nr = (uint32_t)notif->data.nr, args[6], page = sandbox->base[arch] + STUB_TRUSTEE;
     pid_t tid = (pid_t)notif->pid;
+    struct thread *thread;
 
     for (int i = 0; i < 6; i++)
         args[i] = notif->data.args[i];
-    if (nr == NURSE_CALL && run_owns(process, tid)) {
-        spawn_report(process, notif->id, tid, args);
-    } else if (process->phase == PHASE_BOOT) {
-        notify_continue(sandbox, notif->id);
-    } else if (arch != process->arch || !run_owns(process, tid)) {
-        notify_value(sandbox, notif->id, -EPERM);
-    } else if (process->phase == PHASE_LOAD) {
-        spawn_load_call(process, notif->id, arch, nr, args);
-    } else {
-        if (sandbox->options->gate == GATE_AUTO && route_entry(&sandbox->routes, arch, nr)->route == ROUTE_MAILBOX)
-            sites_learn(process, notif->data.instruction_pointer, nr);
-        life_notification(process, notif->id, tid, arch, nr, args, notif->data.instruction_pointer);
+    if (nr == NURSE_CALL && notif->data.instruction_pointer > page && notif->data.instruction_pointer <= page + 0x1000) {
+        run_trustee_report(sandbox, notif->id, tid, args);
+        return;
     }
+    thread = tree_thread(sandbox, tid);
+    if (!thread)
+        kill(tid, SIGKILL);    /* a task of this filter that nobody has heard of */
+    else if (nr == NURSE_CALL)
+        run_report(thread, notif->id, args);
+    else if (thread->process->phase == PHASE_BOOT)
+        notify_continue(sandbox, notif->id);
+    else if (arch != thread->process->arch)
+        notify_value(sandbox, notif->id, -EPERM);
+    else if (thread->process->phase == PHASE_LOAD)
+        spawn_load_call(thread->process, notif->id, arch, nr, args);
+    else
+        run_call(thread, notif, arch, args);
 }
 
 /* Take one notification; a thread that was killed in the meantime leaves none behind (ENOENT). */
@@ -111,21 +178,83 @@ static void run_listener(struct loop *loop)
         run_notification(sandbox, loop->notif);
 }
 
+/* What has ended a process, as of waitpid(2); -1 when the kernel doesn't tell. */
+static int run_end_status(const struct process *process)
+{
+    char path[64], text[1024] = "";
+    int status = -1, fd;
+
+    if (waitpid(process->pid, &status, WNOHANG) == process->pid)    /* the first, or an orphan that came to us */
+        return status;
+    snprintf(path, sizeof path, "/proc/%d/stat", process->pid);
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return -1;
+    if (read(fd, text, sizeof text - 1) <= 0 || !strrchr(text, ' ') || sscanf(strrchr(text, ' '), "%d", &status) != 1)
+        status = -1;
+    close(fd);
+    return status;
+}
+
+/* Take note of processes that have ended. */
+static void run_ends(struct loop *loop)
+{
+    struct sandbox *sandbox = loop->sandbox;
+    struct epoll_event events[16];
+    int count = epoll_wait(sandbox->ends, events, sizeof events / sizeof *events, 0);
+
+    for (int i = 0; i < count; i++) {
+        struct process *process = events[i].data.ptr;
+        int status = run_end_status(process);
+
+        if (process->pid == sandbox->first) {
+            loop->over = true;
+            loop->status = loop->thread_over ? loop->thread_status : status;
+            status = loop->status;
+        }
+        sandbox->judge->event(sandbox->judge->self, &(struct judge_event){
+            .name = "exit", .pid = process->pid, .parent = process->parent ? process->parent->pid : 0, .exe = process->program->exe, .status = status });
+        tree_remove(process);
+    }
+}
+
+/* Job control: when the program stops, so does the helper, for the shell that waits for it; and both go on together. */
+static void run_child(struct sandbox *sandbox)
+{
+    siginfo_t info = { 0 };
+
+    while (waitid(P_PID, (id_t)sandbox->first, &info, WSTOPPED | WCONTINUED | WNOHANG) == 0 && info.si_pid == sandbox->first) {
+        if (info.si_code == CLD_STOPPED && info.si_status != SIGSTOP && getpgid(sandbox->first) == getpgrp()) {
+            raise(SIGSTOP);
+            kill(sandbox->first, SIGCONT);
+        }
+        info.si_pid = 0;
+    }
+    while (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid && !tree_process(sandbox, info.si_pid)) {
+        waitpid(info.si_pid, NULL, WNOHANG);    /* an orphan that has been noted already */
+        info.si_pid = 0;
+    }
+}
+
 /* INT and QUIT come from the terminal and have reached the program as well; TERM and HUP were meant for it. */
 static void run_signal(struct sandbox *sandbox)
 {
     struct signalfd_siginfo info;
 
-    if (read(sandbox->signals, &info, sizeof info) == sizeof info && (info.ssi_signo == SIGTERM || info.ssi_signo == SIGHUP))
-        kill(sandbox->process.pid, (int)info.ssi_signo);
+    if (read(sandbox->signals, &info, sizeof info) != sizeof info)
+        return;
+    if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGHUP)
+        kill(sandbox->first, (int)info.ssi_signo);
+    else if (info.ssi_signo == SIGCHLD)
+        run_child(sandbox);
 }
 
 /* strict: somebody has rung. What for is seen in the windows. */
-static void run_bell(struct process *process)
+static void run_bell(int bell)
 {
     char bytes[64];
 
-    while (read(process->mailbox.bell, bytes, sizeof bytes) > 0)
+    while (read(bell, bytes, sizeof bytes) > 0)
         continue;
 }
 
@@ -137,15 +266,15 @@ static void run_thread(struct loop *loop)
     const char *state;
     int fd;
 
-    snprintf(path, sizeof path, "/proc/%d/stat", loop->sandbox->process.pid);
+    snprintf(path, sizeof path, "/proc/%d/stat", loop->sandbox->first);
     fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return;
     if (read(fd, text, sizeof text - 1) > 0) {
         state = strrchr(text, ')');    /* "PID (COMM) STATE ... EXIT_CODE" */
         if (state && state[2] == 'Z' && sscanf(strrchr(text, ' '), "%d", &loop->thread_status) == 1) {
-            loop->thread_over = loop->over = true;
-            kill(loop->sandbox->process.pid, SIGKILL);
+            loop->thread_over = true;
+            kill(loop->sandbox->first, SIGKILL);
         }
     }
     close(fd);
@@ -163,23 +292,31 @@ static bool run_poll(struct loop *loop, int timeout)
     if (loop->fds[POLL_SIGNALS].revents)
         run_signal(loop->sandbox);
     if (loop->fds[POLL_BELL].revents)
-        run_bell(&loop->sandbox->process);
-    if (loop->fds[POLL_EXIT].revents)
-        loop->over = true;
+        run_bell(loop->fds[POLL_BELL].fd);
+    if (loop->fds[POLL_ENDS].revents)
+        run_ends(loop);
     return true;
 }
 
 /* Look at the windows. True when there was work. */
-static bool run_windows(struct process *process, bool hint)
+static bool run_windows(struct sandbox *sandbox, bool hint)
 {
     struct mailbox_posted posted;
-    bool worked = life_progress(&process->slot, hint);
 
-    if ((process->phase == PHASE_RUN || process->strict) && !process->slot.queued && mailbox_take(&process->mailbox, process->slot.i, &posted)) {
-        life_gate(process, &posted);
-        worked = true;
+    for (struct slot *slot = sandbox->working, *next; slot; slot = next) {
+        next = slot->next_working;
+        if (life_progress(slot, hint))
+            return true;    /* the list may be another one now */
     }
-    return worked;
+    for (int i = 0; i < WATCHED_MAX && sandbox->watched[i]; i++) {
+        struct slot *slot = sandbox->watched[i];
+
+        if (!slot->queued && mailbox_take(&slot->space->mailbox, slot->i, &posted)) {
+            life_gate(slot, &posted);
+            return true;
+        }
+    }
+    return false;
 }
 
 /* Where the trustee runs: a helper that looks shares its CPU with nobody, one that sleeps and is woken takes turns with the others on one. */
@@ -187,18 +324,21 @@ static void run_place(struct loop *loop, bool apart)
 {
     int cpu = sched_getcpu();
     cpu_set_t place = loop->cpus;
+    const struct slot *slot = loop->sandbox->watched[0];
+    pid_t trustee = slot ? slot->trustee : 0;
 
-    if (cpu < 0 || (cpu == loop->cpu && apart == loop->apart))
+    if (cpu < 0 || !trustee || (cpu == loop->cpu && apart == loop->apart && trustee == loop->placed))
         return;
     loop->cpu = cpu;
     loop->apart = apart;
+    loop->placed = trustee;
     if (apart) {
         CPU_CLR(cpu, &place);
     } else {
         CPU_ZERO(&place);
         CPU_SET(cpu, &place);
     }
-    sched_setaffinity(loop->sandbox->process.slot.trustee, sizeof place, &place);
+    sched_setaffinity(trustee, sizeof place, &place);
 }
 
 /* A call that comes the moment the helper stops looking has been waiting for its CPU: go to another. (The scheduler would keep a caller and its
@@ -215,16 +355,23 @@ static void run_move(struct loop *loop, int64_t slept)
     }
 }
 
+/* Tell the gates that are watched whether it pays to post. */
+static void run_awake(const struct sandbox *sandbox, bool awake)
+{
+    for (int i = 0; i < WATCHED_MAX && sandbox->watched[i]; i++)
+        mailbox_awake(&sandbox->watched[i]->space->mailbox, sandbox->watched[i]->i, awake, awake ? GATE_SPINS : 0);
+}
+
 /* Look for work for as long as it lately paid. True when some was found. */
 static bool run_spin(struct loop *loop)
 {
-    struct process *process = &loop->sandbox->process;
+    struct sandbox *sandbox = loop->sandbox;
 
     run_place(loop, true);
-    mailbox_awake(&process->mailbox, true, GATE_SPINS);
+    run_awake(sandbox, true);
     for (int64_t end = run_clock() + loop->spin; run_clock() < end;) {
         for (int i = 0; i < LOOKS_BETWEEN_POLLS; i++) {
-            if (run_windows(process, true))
+            if (run_windows(sandbox, true))
                 return true;
             __builtin_ia32_pause();
         }
@@ -234,25 +381,46 @@ static bool run_spin(struct loop *loop)
     return false;
 }
 
+/* Trustees at work wake the gates that wait for them, and ring for the helper where it waits itself. */
+static void run_ring(struct loop *loop)
+{
+    for (struct slot *slot = loop->sandbox->working; slot; slot = slot->next_working) {
+        mailbox_patience(&slot->space->mailbox, slot->i);
+        if (life_waiting(slot)) {
+            run_place(loop, false);
+            mailbox_ring(&slot->space->mailbox, slot->i, true);
+            slot->rings = true;
+        }
+    }
+}
+
+static void run_quiet(const struct sandbox *sandbox)
+{
+    for (struct slot *slot = sandbox->working; slot; slot = slot->next_working)
+        if (slot->rings) {
+            mailbox_ring(&slot->space->mailbox, slot->i, false);
+            slot->rings = false;
+        }
+}
+
 static void run_sleep(struct loop *loop)
 {
-    struct process *process = &loop->sandbox->process;
+    struct sandbox *sandbox = loop->sandbox;
+    bool strict = sandbox->options->mode == SECCOMP_STRICT;
 
-    mailbox_awake(&process->mailbox, false, 0);
-    if (process->slot.working)
-        mailbox_patience(&process->mailbox, process->slot.i);
-    if (life_waiting(&process->slot)) {
-        run_place(loop, false);
-        mailbox_ring(&process->mailbox, true);
-    }
-    if (!run_windows(process, false)) {
+    run_awake(sandbox, false);
+    run_ring(loop);
+    if (!run_windows(sandbox, false)) {
         int64_t start = run_clock();
 
-        if (!run_poll(loop, process->strict ? STRICT_LOOK : -1))
-            run_thread(loop);
+        if (!run_poll(loop, strict ? STRICT_LOOK : birth_pending() ? BIRTH_LOOK : -1)) {
+            if (strict)
+                run_thread(loop);
+            birth_check();
+        }
         run_move(loop, run_clock() - start);
     }
-    mailbox_ring(&process->mailbox, false);
+    run_quiet(sandbox);
 }
 
 /* A helper that sleeps between calls is best woken on the caller's CPU, where it runs at once; one that looks must keep its own. */
@@ -265,7 +433,7 @@ static void run_together(const struct sandbox *sandbox, bool together)
 /* Where looking does not pay (calls are rare, or others want the CPUs), leave it for a while. True when the helper shall look now. */
 static bool run_looks(struct loop *loop)
 {
-    if (!loop->sandbox->may_spin || loop->sandbox->process.phase != PHASE_RUN)
+    if (!loop->sandbox->may_spin || !loop->sandbox->watched[0])
         return false;
     if (loop->quiet == 0 && loop->vain_looks >= VAIN_LOOKS) {
         loop->quiet = QUIET_WAKES;
@@ -290,7 +458,7 @@ static void run_loop(struct loop *loop)
         loop->spin = loop->spin / 2 > SPIN_MIN_NS ? loop->spin / 2 : SPIN_MIN_NS;
         loop->vain_looks += looks;
         run_sleep(loop);
-        run_windows(&loop->sandbox->process, false);    /* a trustee that rang is believed only on evidence */
+        run_windows(loop->sandbox, false);    /* a trustee that rang is believed only on evidence */
     }
 }
 
@@ -309,65 +477,104 @@ static int run_prepare(struct loop *loop)
     sigaddset(&mask, SIGQUIT);
     sigaddset(&mask, SIGTERM);
     sigaddset(&mask, SIGHUP);
+    sigaddset(&mask, SIGCHLD);
     sandbox->signals = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
-    sandbox->pidfd = (int)syscall(SYS_pidfd_open, sandbox->process.pid, 0);
-    if (!loop->notif || sandbox->signals < 0 || sandbox->pidfd < 0)
+    if (!loop->notif || sandbox->signals < 0)
         return -ENOMEM;
     run_together(sandbox, !sandbox->may_spin);
     loop->fds[POLL_LISTENER] = (struct pollfd){ .fd = sandbox->listener, .events = POLLIN };
     loop->fds[POLL_SIGNALS] = (struct pollfd){ .fd = sandbox->signals, .events = POLLIN };
-    loop->fds[POLL_BELL] = (struct pollfd){ .fd = sandbox->process.mailbox.bell, .events = POLLIN };
-    loop->fds[POLL_EXIT] = (struct pollfd){ .fd = sandbox->pidfd, .events = POLLIN };
+    loop->fds[POLL_BELL] = (struct pollfd){ .fd = tree_process(sandbox, sandbox->first)->space->mailbox.bell, .events = POLLIN };
+    loop->fds[POLL_ENDS] = (struct pollfd){ .fd = sandbox->ends, .events = POLLIN };
     loop->spin = SPIN_MIN_NS;
     return 0;
 }
 
-/* The program's end as nurse's exit status. */
-static int run_status(struct loop *loop)
+/* The first process is over: nobody outlives it. */
+static void run_end(struct loop *loop)
 {
     struct sandbox *sandbox = loop->sandbox;
-    int status = 0;
+    int64_t end = run_clock() + END_NS;
 
-    if (waitpid(sandbox->process.pid, &status, 0) < 0)
-        return EXIT_NURSE;
-    if (loop->thread_over)
-        status = loop->thread_status;
-    sandbox->judge->event(sandbox->judge->self, "exit", sandbox->process.pid, status);
+    for (int i = 0; i < TREE_BUCKETS; i++)
+        for (struct process *process = sandbox->process[i]; process; process = process->next)
+            kill(process->pid, SIGKILL);
+    while (sandbox->process_count && run_clock() < end) {
+        poll(&loop->fds[POLL_ENDS], 1, END_LOOK);
+        run_ends(loop);
+        while (waitpid(-1, NULL, WNOHANG) > 0)    /* orphans have come to us */
+            continue;
+    }
+    if (sandbox->process_count)
+        say("%d processes of the sandbox don't end", sandbox->process_count);
+}
+
+/* The program's end as nurse's exit status. */
+static int run_status(const struct loop *loop)
+{
+    const struct sandbox *sandbox = loop->sandbox;
+    int status = loop->status;
+
     if (sandbox->said)
         return sandbox->said;
+    if (status < 0)
+        return EXIT_NURSE;
     if (WIFEXITED(status))
         return WEXITSTATUS(status);
-    if (WTERMSIG(status) == SIGKILL && sandbox->process.strict && !sandbox->killed)
+    if (WTERMSIG(status) == SIGKILL && sandbox->options->mode == SECCOMP_STRICT && !sandbox->killed)
         say("%s: killed by SIGKILL: under strict seccomp that is the answer to a system call that missed the gate", sandbox->program->path);
     if (WTERMSIG(status) == SIGSYS)
         say("%s: killed by SIGSYS: a system call of a foreign ABI, or one made from nurse's own code", sandbox->program->path);
     return 128 + WTERMSIG(status);
 }
 
+/* What the machine can do: see struct sandbox. */
+static void run_machine(struct loop *loop)
+{
+    enum { OSXSAVE = 1 << 27, STATES = 0x2e7 /* x87, SSE, AVX, AVX-512, protection keys */, HWCAP2_FSGSBASE = 2 };
+    struct sandbox *sandbox = loop->sandbox;
+    unsigned a, b, c, d, high;
+
+    sandbox->may_spin = sched_getaffinity(0, sizeof loop->cpus, &loop->cpus) == 0 && CPU_COUNT(&loop->cpus) > 1 && sandbox->options->gate != GATE_OFF;
+    sandbox->has_fsgsbase = getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE;
+    if (__get_cpuid(1, &a, &b, &c, &d) && c & OSXSAVE) {
+        __asm__ volatile("xgetbv" : "=a"(sandbox->xsave), "=d"(high) : "c"(0));
+        sandbox->xsave &= STATES;
+    }
+}
+
+/* Descriptors for all processes and pins: as many as the helper may have. The program gets the limit that nurse got. */
+static void run_descriptors(struct sandbox *sandbox)
+{
+    struct rlimit most;
+
+    getrlimit(RLIMIT_NOFILE, &sandbox->limit);
+    most = (struct rlimit){ sandbox->limit.rlim_max, sandbox->limit.rlim_max };
+    setrlimit(RLIMIT_NOFILE, &most);
+}
+
 int run_program(const struct run_options *options, const struct judge *judge, struct program *program)
 {
     static struct sandbox sandbox;
-    struct loop loop = { .sandbox = &sandbox, .cpu = -1 };
-    int status;
+    struct loop loop = { .sandbox = &sandbox, .cpu = -1, .status = -1 };
 
-    sandbox = (struct sandbox){ .options = options, .judge = judge, .program = program, .listener = -1, .pidfd = -1, .signals = -1 };
-    sandbox.may_spin = sched_getaffinity(0, sizeof loop.cpus, &loop.cpus) == 0 && CPU_COUNT(&loop.cpus) > 1 && options->gate != GATE_OFF;
-    if (spawn_start(&sandbox) < 0) {
-        spawn_release(&sandbox.process);
+    sandbox = (struct sandbox){ .options = options, .judge = judge, .program = program, .listener = -1, .signals = -1, .image_fd = { -1, -1 },
+                                .gate_fd = -1, .ends = epoll_create1(EPOLL_CLOEXEC) };
+    run_machine(&loop);
+    run_descriptors(&sandbox);
+    prctl(PR_SET_CHILD_SUBREAPER, 1);    /* orphans come to the helper, and end with it */
+    if (spawn_start(&sandbox) < 0)
         return EXIT_NURSE;
-    }
     if (run_prepare(&loop) == 0) {
         run_loop(&loop);
     } else {
         say("the sandbox can't be served: %s", strerror(errno));
         sandbox.said = EXIT_NURSE;
-        kill(sandbox.process.pid, SIGKILL);
     }
-    status = run_status(&loop);
-    spawn_release(&sandbox.process);
+    run_end(&loop);
     free(loop.notif);
     close(sandbox.listener);
     close(sandbox.signals);
-    close(sandbox.pidfd);
-    return status;
+    close(sandbox.ends);
+    return run_status(&loop);
 }

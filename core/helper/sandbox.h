@@ -1,17 +1,23 @@
 /*
  * sandbox: the helper's own picture of what it guards; only files of core/helper see it.
  *
- * Runs in the helper. One sandbox has processes, a process has slots (a thread and its trustee), a slot has at most one order at work.
+ * Runs in the helper. One sandbox has processes; a process has threads and lives in a space (an address space with the windows in it, shared
+ * after vfork); a space has slots; a slot has a thread, a trustee, or both, and at most one order at work. Who makes and ends them: tree.c.
  */
 #ifndef NURSE_HELPER_SANDBOX_H
 #define NURSE_HELPER_SANDBOX_H
 
+#include <sys/resource.h>
+
 #include "core/helper/run.h"
 #include "core/mailbox/mailbox.h"
+#include "core/route/bpf.h"
 #include "core/route/keystone.h"
 #include "core/route/route.h"
 
+struct birth;
 struct call;
+struct exec;
 
 /* How far a process has come, and so how much it is believed. */
 enum phase {
@@ -21,38 +27,94 @@ enum phase {
 };
 
 struct slot {
-    struct process *process;
+    struct space *space;
+    struct process *process;    /* whose trustee and thread; NULL: free */
+    struct thread *thread;      /* whose gate posts here; NULL: a trustee without a thread, or a place that a birth needs */
     int i;
-    pid_t trustee;
+    pid_t trustee;              /* 0: none (yet) */
+    bool coming;                /* it has been ordered */
     uint32_t seq;               /* of the order given last */
     bool working;               /* no evidence yet that it is done */
-    bool high;                  /* the trustee was asked for the upper part of a watched result */
+    bool high;                  /* the trustee was asked for the upper part of a result */
     int64_t low;                /* the part that came first */
     bool queued;                /* a gate's call waits for the trustee: its window is not looked at until then */
+    bool rings;                 /* its trustee will wake the helper when it is done */
+    bool watched;               /* its gate may post: the helper looks */
     struct call *call;          /* whose order it is */
     struct call *first, *last;  /* calls that wait for this trustee */
+    struct slot *next_working;
+};
+
+/* Code of a space that is not as the file has it, for the moment of a birth. */
+enum { PATCH_MAX = 16, SPACE_PATCHES = 8 };
+struct patch {
+    uint64_t at;
+    int users;
+    uint8_t original[PATCH_MAX];
+};
+
+/* Trampolines of redirected sites; forked processes share them. */
+struct trampolines {
+    int users;
+    uint8_t *view;              /* the helper's */
+    uint64_t offset;            /* in the sandbox's gate_fd */
+    size_t used;
+};
+
+/* A filter that children install, made once for a program and its forks. */
+struct born_filter {
+    int users;
+    int count;
+    struct sock_filter code[];
+};
+
+struct space {
+    int users;                  /* processes, and births under way */
+    struct mailbox mailbox;
+    struct slot slot[MAILBOX_SLOTS];
+    struct keystone keystone;
+    struct trampolines *trampolines;    /* NULL: none */
+    uint64_t trampolines_at;    /* where the process has them */
+    struct born_filter *born_filter;    /* NULL: not made yet */
+    int memory;                 /* /proc/PID/mem; -1 */
+    struct patch patch[SPACE_PATCHES];
+};
+
+struct thread {
+    struct thread *next;        /* in the table */
+    struct process *process;
+    pid_t tid;
+    struct slot *slot;          /* NULL: none of its own (yet) */
+    bool exiting;
+    struct birth *birth;        /* it has been sent into the catch */
+    uint64_t rseq[3];           /* address, length, signature of its rseq(2); 0: none */
 };
 
 struct process {
+    struct process *next;       /* in the table */
     struct sandbox *sandbox;
+    struct process *parent;     /* in the sandbox's tree; NULL: the first, or an orphan */
     pid_t pid;
+    int pidfd;
     enum abi_arch arch;
     enum phase phase;
+    struct space *space;
+    struct program *program;    /* what it runs; shared by forks */
     bool threaded;              /* more than one thread has existed: code is not redirected any more */
     bool strict;                /* --seccomp=strict: no filter, the gate is the only door */
     int bell_fd;                /* strict: the descriptor in the program that is nurse's */
     uint64_t entry;             /* strict: the program's entry, for the stub when the libraries are loaded */
+    bool started;               /* its first program runs */
     bool opened;                /* the loader has got the program; what it opens next is the interpreter */
-    struct mailbox mailbox;
-    struct keystone keystone;
-    struct slot slot;           /* the first thread's; siblings share its trustee */
+    bool shares_cwd;            /* with another process (CLONE_FS): its working directory can't be remembered */
     int cwd;                    /* O_PATH descriptor of its working directory, -1: to be asked again */
-    int memory;                 /* /proc/PID/mem, for redirecting sites; -1 */
-    int image_fd, gate_fd;      /* for the stub; closed when it has booted, since the table is shared until its exec */
-    uint8_t *trampolines;       /* the helper's view */
-    uint64_t trampolines_at;    /* the process's view */
-    size_t trampolines_used;
+    int trustees;               /* that live */
+    struct slot *spare;         /* a trustee that does nothing but make others; NULL as long as there is one thread */
+    struct exec *exec;          /* under way */
+    int deathsig;               /* prctl(PR_SET_PDEATHSIG) of its main thread: exec keeps it */
 };
+
+enum { TREE_BUCKETS = 256, WATCHED_MAX = 8 };
 
 struct sandbox {
     const struct run_options *options;
@@ -60,13 +122,25 @@ struct sandbox {
     struct program *program;
     struct route_table routes;
     uint64_t base[ABI_ARCHES];  /* of the keep, for either class */
+    int image_fd[ABI_ARCHES];   /* the stub, a sealed memfd; -1: not made yet */
+    int gate_fd;                /* memory of all trampolines */
+    uint8_t *gates;
     int listener;               /* seccomp notifications */
-    int pidfd;                  /* of the first process */
+    int ends;                   /* epoll: pidfds of all processes */
     int signals;                /* signalfd */
+    struct rlimit limit;        /* of descriptors, as nurse found it: the helper itself takes what it can get */
+    uint32_t xsave;             /* see struct board */
+    bool has_fsgsbase;          /* x86_64: a thread can read its fs base: gates and births need it */
     bool may_spin;              /* more than one CPU, and gates in use */
     bool killed;                /* by the policy */
     int said;                   /* exit status that a message has explained; 0 none */
-    struct process process;
+    pid_t first;                /* the process that nurse was asked to run */
+    bool first_over;
+    int process_count;
+    struct process *process[TREE_BUCKETS];    /* by pid */
+    struct thread *thread[TREE_BUCKETS];      /* by tid */
+    struct slot *watched[WATCHED_MAX];        /* slots that the helper looks at, the latest first */
+    struct slot *working;       /* slots whose trustee is at work */
 };
 
 #endif

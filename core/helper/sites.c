@@ -15,7 +15,7 @@
 #include "core/helper/call_private.h"
 #include "core/helper/memory.h"
 
-enum { BEFORE = 8, MOV = 5, CALL = 2, SITE = MOV + CALL, TRAMPOLINE = 32, MOV_EAX = 0xb8, JMP = 0xe9, CALL_REL = 0xe8, REX_FIRST = 0x40, REX_LAST = 0x4f };
+enum { BEFORE = 8, MOV = 5, CALL = 2, SITE = MOV + CALL, TRAMPOLINE = 64, MOV_EAX = 0xb8, JMP = 0xe9, CALL_REL = 0xe8, REX_FIRST = 0x40, REX_LAST = 0x4f };
 
 static uint8_t *put8(uint8_t *p, unsigned value)
 {
@@ -31,15 +31,33 @@ static uint8_t *put32(uint8_t *p, uint64_t value)
     return p + sizeof low;
 }
 
-/* mov $nr,%eax; lea back(%rip),%rcx; jmp *gate */
+/* lea record(%rip),%rcx; jmp *gate; gate's address; record: return address, call number */
 static void sites_trampoline_x86_64(uint8_t *code, uint64_t at, uint32_t nr, uint64_t back, uint64_t gate)
 {
+    enum { POINTER = 16, RECORD = 24 };
+    uint8_t *p = put8(put8(put8(code, 0x48), 0x8d), 0x0d);
+
+    (void)at;
+    p = put32(p, RECORD - (uint64_t)(p - code) - 4);
+    p = put8(put8(p, 0xff), 0x25);
+    put32(p, POINTER - (uint64_t)(p - code) - 4);
+    memcpy(code + POINTER, &gate, sizeof gate);
+    memcpy(code + RECORD, &back, sizeof back);
+    put32(put32(code + RECORD + sizeof back, nr), 0);
+}
+
+/* A call that creates a process is made here, so that the program's code need not be changed each time: mov $nr,%eax; syscall; lea back(%rip),%rcx;
+ * jmp *catch */
+static void sites_creation_x86_64(uint8_t *code, uint64_t at, uint32_t nr, uint64_t back, uint64_t gate)
+{
+    uint64_t catch = gate - STUB_GATE + STUB_CATCH;
     uint8_t *p = put32(put8(code, MOV_EAX), nr);
 
+    p = put8(put8(p, 0x0f), 0x05);
     p = put8(put8(put8(p, 0x48), 0x8d), 0x0d);
     p = put32(p, back - (at + (uint64_t)(p - code) + 4));
     p = put32(put8(put8(p, 0xff), 0x25), 0);
-    memcpy(p, &gate, sizeof gate);
+    memcpy(p, &catch, sizeof catch);
 }
 
 /* mov $nr,%eax; call gate; jmp back */
@@ -121,26 +139,37 @@ static bool sites_refused(uint64_t ip, bool refuse)
     return *place == ip;
 }
 
-void sites_learn(struct process *process, uint64_t ip, uint64_t nr)
+/* Who writes the trampoline for a site. */
+static void (*sites_kind(const struct process *process, bool creation))(uint8_t *, uint64_t, uint32_t, uint64_t, uint64_t)
 {
-    uint64_t site = ip - SITE, at = process->trampolines_at + process->trampolines_used;
-    uint64_t gate = process->sandbox->base[process->arch] + STUB_GATE;
+    if (process->arch == ABI_I386)
+        return sites_trampoline_i386;    /* the gate knows what creates processes */
+    return creation ? sites_creation_x86_64 : sites_trampoline_x86_64;
+}
+
+/* Code is changed under other threads only for what creates processes: its way without a trampoline changes more, and each time. */
+void sites_learn(struct process *process, uint64_t ip, uint64_t nr, bool creation)
+{
+    struct trampolines *trampolines = process->space->trampolines;
+    uint64_t site = ip - SITE, gate = process->space->mailbox.base + STUB_GATE, at;
     uint8_t jump[MOV];
     char path[64];
 
-    if (process->threaded || !process->trampolines || process->trampolines_used + TRAMPOLINE > GATE_SPAN || sites_refused(ip, false))
+    if ((process->threaded && !creation) || !trampolines || trampolines->used + TRAMPOLINE > GATE_SPAN || sites_refused(ip, false))
         return;
+    if (process->arch == ABI_X86_64 && !process->sandbox->has_fsgsbase)
+        return;
+    at = process->space->trampolines_at + trampolines->used;
     if (!sites_match(process, ip, (uint32_t)nr) || !sites_reach(process, site, at) || !sites_fixed(process, site)) {
         sites_refused(ip, true);
         return;
     }
-    if (process->memory < 0) {
+    if (process->space->memory < 0) {
         snprintf(path, sizeof path, "/proc/%d/mem", process->pid);
-        process->memory = open(path, O_RDWR | O_CLOEXEC);
+        process->space->memory = open(path, O_RDWR | O_CLOEXEC);
     }
-    (process->arch == ABI_X86_64 ? sites_trampoline_x86_64 : sites_trampoline_i386)(process->trampolines + process->trampolines_used, at,
-                                                                                    (uint32_t)nr, ip, gate);
+    sites_kind(process, creation)(trampolines->view + trampolines->used, at, (uint32_t)nr, ip, gate);
     put32(put8(jump, JMP), at - (site + MOV));
-    if (process->memory >= 0 && pwrite(process->memory, jump, sizeof jump, (off_t)site) == sizeof jump)
-        process->trampolines_used += TRAMPOLINE;
+    if (process->space->memory >= 0 && pwrite(process->space->memory, jump, sizeof jump, (off_t)site) == sizeof jump)
+        trampolines->used += TRAMPOLINE;
 }

@@ -16,6 +16,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -26,6 +27,7 @@
 #include "core/base/say.h"
 #include "core/helper/call_private.h"
 #include "core/helper/memory.h"
+#include "core/helper/tree.h"
 #include "core/route/filter.h"
 
 #ifndef SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
@@ -68,24 +70,46 @@ static bool spawn_hides_vdso(const struct sandbox *sandbox, enum abi_arch arch)
     return false;
 }
 
-static void spawn_configure(const struct process *process, struct stub_config *config)
+/* The gate's bitmap. In strict mode the thread has but four calls of its own. */
+static void spawn_routes(struct process *process)
+{
+    static const char *const own[] = { "read", "write", "exit", "sigreturn" };
+    uint32_t *routes = process->space->mailbox.board->routes;
+
+    for (uint32_t nr = 0; nr < MAILBOX_ROUTES; nr++)
+        if (process->strict || process->sandbox->routes.entry[process->arch][nr].route == ROUTE_MAILBOX)
+            routes[nr / 32] |= 1u << nr % 32;
+    for (size_t i = 0; process->strict && i < sizeof own / sizeof *own; i++) {
+        uint32_t nr = (uint32_t)abi_number(process->arch, abi_find(own[i]));
+
+        routes[nr / 32] &= ~(1u << nr % 32);
+    }
+}
+
+void spawn_prepare(struct process *process, uint64_t mask)
 {
     const struct sandbox *sandbox = process->sandbox;
-    const char *path = sandbox->program->path, *name = strrchr(path, '/');
+    const struct program *program = process->program;
+    const char *name = strrchr(program->path, '/');
     bool wide = process->arch == ABI_X86_64;
+    struct board *board = process->space->mailbox.board;
+    struct start *start = &board->start;
 
-    config->base = sandbox->base[process->arch];
-    config->pie_base = wide ? 0x555555554000 + draw(1 << 28) : 0x56555000 + draw(1 << 8);
-    config->brk_gap = draw(wide ? 0x2000 : 0x800);
-    config->order_fd = process->mailbox.order_fd;
-    config->request_fd = process->mailbox.request_fd;
-    config->gate_fd = process->gate_fd;
-    config->sysinfo_gate = process->strict || sandbox->options->gate != GATE_OFF;
-    config->hide_vdso = process->strict || spawn_hides_vdso(sandbox, process->arch);    /* strict: rdtsc faults */
-    snprintf(config->comm, sizeof config->comm, "%s", name ? name + 1 : path);
-    snprintf(config->execfn, sizeof config->execfn, "%s", path);
-    snprintf(config->binary, sizeof config->binary, "%s", sandbox->program->binary);
-    config->strict = process->strict;
+    space_trampolines(process->sandbox, process->space, NULL);
+    memset(start, 0, sizeof *start);
+    start->pie_base = wide ? 0x555555554000 + draw(1 << 28) : 0x56555000 + draw(1 << 8);
+    start->brk_gap = draw(wide ? 0x2000 : 0x800);
+    start->mask = mask;
+    start->trampolines = process->space->trampolines ? process->space->trampolines->offset : NO_TRAMPOLINES;
+    start->sysinfo_gate = process->strict || sandbox->options->gate != GATE_OFF;
+    start->hide_vdso = process->strict || spawn_hides_vdso(sandbox, process->arch);    /* strict: rdtsc faults */
+    snprintf(start->comm, sizeof start->comm, "%s", name ? name + 1 : program->path);
+    snprintf(start->execfn, sizeof start->execfn, "%s", program->path);
+    snprintf(start->binary, sizeof start->binary, "%s", program->binary);
+    board->strict = process->strict;
+    if (!process->strict)
+        spawn_routes(process);
+    slot_take(process->space, process)->coming = true;    /* slot 0, whose trustee the stub starts */
 }
 
 /* Move the stub to its base: program headers and entry are all that knows an address. */
@@ -118,11 +142,20 @@ static size_t spawn_config_offset(const uint8_t *image)
     return ((const Elf32_Phdr *)(image + ((const Elf32_Ehdr *)image)->e_phoff))->p_offset;
 }
 
-/* The stub for this process as a sealed memfd. Returns the descriptor or -errno. */
-static int spawn_image(const struct process *process)
+static void spawn_configure(const struct sandbox *sandbox, enum abi_arch arch, uint32_t windows, struct stub_config *config)
 {
-    const uint8_t *stub = process->arch == ABI_X86_64 ? stub_x86_64 : stub_i386;
-    size_t size = (size_t)((process->arch == ABI_X86_64 ? stub_x86_64_end : stub_i386_end) - stub);
+    config->base = sandbox->base[arch];
+    config->helper = (uint32_t)getpid();
+    config->strict = sandbox->options->mode == SECCOMP_STRICT;
+    config->windows = windows;
+    config->gate_fd = sandbox->gate_fd;
+}
+
+/* `windows`: of the only process of a strict sandbox, which can ask nobody. */
+static int spawn_make_image(const struct sandbox *sandbox, enum abi_arch arch, uint32_t windows)
+{
+    const uint8_t *stub = arch == ABI_X86_64 ? stub_x86_64 : stub_i386;
+    size_t size = (size_t)((arch == ABI_X86_64 ? stub_x86_64_end : stub_i386_end) - stub);
     int fd = memfd_create("nurse-stub", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     uint8_t *image;
 
@@ -134,26 +167,18 @@ static int spawn_image(const struct process *process)
         return -ENOMEM;
     }
     memcpy(image, stub, size);
-    spawn_configure(process, (void *)(image + spawn_config_offset(image)));
-    spawn_relocate(image, process->sandbox->base[process->arch]);
+    spawn_configure(sandbox, arch, windows, (void *)(image + spawn_config_offset(image)));
+    spawn_relocate(image, sandbox->base[arch]);
     munmap(image, size);
     fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
     return fd;
 }
 
-/* The trampolines' memory: the helper writes, the sandbox can only execute. */
-static int spawn_trampolines(struct process *process)
+int spawn_image(struct sandbox *sandbox, enum abi_arch arch)
 {
-    process->gate_fd = memfd_create("nurse-gate", MFD_ALLOW_SEALING);
-    if (process->gate_fd < 0 || ftruncate(process->gate_fd, GATE_SPAN))
-        return -errno;
-    process->trampolines = mmap(NULL, GATE_SPAN, PROT_READ | PROT_WRITE, MAP_SHARED, process->gate_fd, 0);
-    if (process->trampolines == MAP_FAILED) {
-        process->trampolines = NULL;
-        return -ENOMEM;
-    }
-    memset(process->trampolines, 0xcc, GATE_SPAN);
-    return fcntl(process->gate_fd, F_ADD_SEALS, 0x0010 /* F_SEAL_FUTURE_WRITE */ | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) ? -errno : 0;
+    if (sandbox->image_fd[arch] < 0)
+        sandbox->image_fd[arch] = spawn_make_image(sandbox, arch, 0);
+    return sandbox->image_fd[arch];
 }
 
 /* What parent and child tell each other in the moment when neither can use descriptors or signals. */
@@ -164,22 +189,23 @@ struct handshake {
 
 enum { HANDSHAKE_STRICT = INT_MAX };
 
-static _Noreturn void spawn_child(const struct sandbox *sandbox, const struct bpf *filter, int count, const sigset_t *mask,
+static _Noreturn void spawn_child(const struct sandbox *sandbox, pid_t helper, const struct bpf *filter, int count, const sigset_t *mask,
                                   struct handshake *handshake)
 {
     struct sock_fprog program = { .len = (unsigned short)count, .filter = (struct sock_filter *)filter->code };
     long listener;
 
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (getppid() != sandbox->process.keystone.helper)
+    if (getppid() != helper)
         _exit(EXIT_NURSE);
     sigprocmask(SIG_SETMASK, mask, NULL);
+    setrlimit(RLIMIT_NOFILE, &sandbox->limit);
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-    listener = sandbox->process.strict ? HANDSHAKE_STRICT : syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV, &program);
+    listener = sandbox->options->mode == SECCOMP_STRICT ? HANDSHAKE_STRICT : syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV, &program);
     __atomic_store_n(&handshake->listener, listener < 0 ? -errno : (int)listener, __ATOMIC_RELEASE);
     if (listener < 0)
         syscall(SYS_exit_group, EXIT_NURSE);
-    syscall(SYS_execveat, sandbox->process.image_fd, "", sandbox->program->argv, environ, AT_EMPTY_PATH);
+    syscall(SYS_execveat, sandbox->image_fd[sandbox->program->arch], "", sandbox->program->argv, environ, AT_EMPTY_PATH);
     handshake->error = errno;
     syscall(SYS_exit_group, EXIT_NURSE);
     __builtin_unreachable();
@@ -189,7 +215,7 @@ static _Noreturn void spawn_child(const struct sandbox *sandbox, const struct bp
 static int spawn_listener(struct sandbox *sandbox, struct handshake *handshake)
 {
     while (!__atomic_load_n(&handshake->listener, __ATOMIC_ACQUIRE)) {
-        if (waitpid(sandbox->process.pid, NULL, WNOHANG | WNOWAIT) > 0)
+        if (waitpid(sandbox->first, NULL, WNOHANG | WNOWAIT) > 0)
             return -ECHILD;
         usleep(50);
     }
@@ -199,8 +225,8 @@ static int spawn_listener(struct sandbox *sandbox, struct handshake *handshake)
 static int spawn_fork(struct sandbox *sandbox, const struct bpf *filter, int count)
 {
     struct handshake *handshake = mmap(NULL, sizeof *handshake, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    struct process *process = &sandbox->process;
     sigset_t ours, before;
+    pid_t helper = getpid();
     long pid;
 
     if (handshake == MAP_FAILED)
@@ -211,46 +237,31 @@ static int spawn_fork(struct sandbox *sandbox, const struct bpf *filter, int cou
     sigaddset(&ours, SIGQUIT);
     sigaddset(&ours, SIGTERM);
     sigaddset(&ours, SIGHUP);
+    sigaddset(&ours, SIGTSTP);
+    sigaddset(&ours, SIGTTIN);
+    sigaddset(&ours, SIGTTOU);
+    sigaddset(&ours, SIGCHLD);
     sigprocmask(SIG_BLOCK, &ours, &before);
     pid = syscall(SYS_clone, CLONE_FILES | SIGCHLD, 0, 0, 0, 0);
     if (pid == 0)
-        spawn_child(sandbox, filter, count, &before, handshake);
-    process->pid = (pid_t)pid;
+        spawn_child(sandbox, helper, filter, count, &before, handshake);
+    sandbox->first = (pid_t)pid;
     sandbox->listener = pid < 0 ? -errno : spawn_listener(sandbox, handshake);
     munmap(handshake, sizeof *handshake);
-    return sandbox->listener < 0 && !process->strict ? sandbox->listener : 0;
+    return sandbox->listener < 0 && sandbox->options->mode != SECCOMP_STRICT ? sandbox->listener : 0;
 }
 
-/* The gate's bitmap. In strict mode the thread has but four calls of its own. */
-static void spawn_routes(struct process *process)
-{
-    static const char *const own[] = { "read", "write", "exit", "sigreturn" };
-    struct order *order = process->mailbox.orders;
-
-    for (uint32_t nr = 0; nr < MAILBOX_ROUTES; nr++)
-        if (process->strict || process->sandbox->routes.entry[process->arch][nr].route == ROUTE_MAILBOX)
-            order->routes[nr / 32] |= 1u << nr % 32;
-    for (size_t i = 0; process->strict && i < sizeof own / sizeof *own; i++) {
-        uint32_t nr = (uint32_t)abi_number(process->arch, abi_find(own[i]));
-
-        order->routes[nr / 32] &= ~(1u << nr % 32);
-    }
-}
-
-/* How a trustee wakes a helper that sleeps: by a notification, or in strict mode with a byte of its own order window down the bell. */
+/* strict: how both sides wake each other: with a byte of the trustee's own order window down a socket. */
 static int spawn_bell(struct process *process)
 {
     enum { HIGH = 1000 };    /* out of the way of the program's own */
-    struct order *order = process->mailbox.orders;
+    struct mailbox *mailbox = &process->space->mailbox;
+    struct order *order = mailbox->orders;
     int pair[2];
 
-    order->ring_nr = NURSE_CALL;
-    order->ring_arg[0] = REPORT_RING;
-    if (!process->strict)
-        return 0;
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair))
         return -errno;
-    process->mailbox.bell = pair[0];
+    mailbox->bell = pair[0];
     process->bell_fd = fcntl(pair[1], F_DUPFD, HIGH);
     close(pair[1]);
     if (process->bell_fd < 0 || fcntl(process->bell_fd, F_SETFL, 0))    /* the gate's read waits; the helper's end does not */
@@ -259,62 +270,72 @@ static int spawn_bell(struct process *process)
     order->bell = process->bell_fd;
     order->ring_nr = (uint64_t)abi_number(process->arch, abi_find("write"));
     order->ring_arg[0] = (uint64_t)process->bell_fd;
-    order->ring_arg[1] = process->sandbox->base[process->arch] + KEEP_ORDER;
+    order->ring_arg[1] = mailbox_order_at(mailbox, 0);
     order->ring_arg[2] = 1;
     return 0;
 }
 
-static int spawn_process(struct process *process)
+/* The first process, as far as it can be thought of before it exists. Returns 0 or -errno. */
+static int spawn_first(struct sandbox *sandbox, struct process *process)
 {
-    struct sandbox *sandbox = process->sandbox;
-    struct bpf *filter = mmap(NULL, sizeof *filter, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    int count = 0, error = filter == MAP_FAILED ? -ENOMEM : mailbox_create(&process->mailbox);
+    int error = space_new(sandbox, process->arch, &process->space);
 
-    if (!error)
-        error = spawn_bell(process);
-    if (!error)
-        error = spawn_trampolines(process);
-    if (!error)
-        error = process->image_fd = spawn_image(process);
+    if (error)
+        return error;
+    spawn_prepare(process, 0);
+    if (!process->strict)
+        return spawn_image(sandbox, process->arch);
+    error = spawn_bell(process);
+    return error ? error : (sandbox->image_fd[process->arch] = spawn_make_image(sandbox, process->arch, mailbox_windows(&process->space->mailbox)));
+}
+
+static int spawn_process(struct sandbox *sandbox)
+{
+    struct bpf *filter = mmap(NULL, sizeof *filter, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    struct process draft = { .sandbox = sandbox, .arch = sandbox->program->arch, .program = sandbox->program, .bell_fd = -1,
+                             .strict = sandbox->options->mode == SECCOMP_STRICT };
+    struct process *process;
+    int count = 0, error = filter == MAP_FAILED ? -ENOMEM : spawn_first(sandbox, &draft);
+
     if (error >= 0)
         error = count = filter_base(filter, &sandbox->routes, sandbox->base);
     if (error >= 0)
         error = spawn_fork(sandbox, filter, count);
     if (filter != MAP_FAILED)
         munmap(filter, sizeof *filter);
-    return error;
+    if (error < 0)
+        return error;
+    process = tree_add(sandbox, sandbox->first, NULL, draft.arch);
+    process->space = draft.space;
+    process->space->slot[0].process = process;
+    process->space->slot[0].thread = tree_thread(sandbox, process->pid);
+    process->space->slot[0].thread->slot = &process->space->slot[0];
+    process->program = program_share(draft.program);
+    process->strict = draft.strict;
+    process->bell_fd = draft.bell_fd;
+    return 0;
 }
 
 int spawn_start(struct sandbox *sandbox)
 {
-    struct process *process = &sandbox->process;
     int error;
 
-    *process = (struct process){
-        .sandbox = sandbox, .arch = sandbox->program->arch, .cwd = -1, .memory = -1, .image_fd = -1, .gate_fd = -1,
-        .mailbox = { .order_fd = -1, .request_fd = -1, .bell = -1 }, .bell_fd = -1, .strict = sandbox->options->mode == SECCOMP_STRICT, .keystone = { .helper = getpid() },
-        .slot = { .process = process },
-    };
-    if (process->strict && process->arch != ABI_I386) {
+    if (sandbox->options->mode == SECCOMP_STRICT && sandbox->program->arch != ABI_I386) {
         say("%s: --seccomp=strict is for 32-bit programs: only the i386 gate can wait with read and write alone", sandbox->program->path);
         return -ENOTSUP;
     }
     spawn_draw(sandbox);
     route_compute(&sandbox->routes, sandbox->judge);
-    error = spawn_process(process);
-    if (error < 0) {
+    error = spawn_process(sandbox);
+    if (error < 0)
         say("the sandbox can't be started: %s", strerror(-error));
-        return error;
-    }
-    if (!process->strict)
-        spawn_routes(process);
-    return 0;
+    return error < 0 ? error : 0;
 }
 
 /* Leave a filter where the stub can install it from: in its order window. Returns its length or -errno. */
 static int spawn_leave(struct process *process, const struct bpf *filter, int count)
 {
-    struct order *order = process->mailbox.orders;
+    struct order *order = process->space->mailbox.orders;
 
     if (count > 0 && (size_t)count * sizeof *filter->code > sizeof order->bytes)
         return -E2BIG;
@@ -334,7 +355,7 @@ static int spawn_filter(struct process *process, enum report report)
     if (process->strict)
         count = 0;
     else if (report == REPORT_BOOTED)
-        count = filter_keystone(filter, &sandbox->routes, process->arch, sandbox->base[process->arch], &process->keystone);
+        count = filter_keystone(filter, &sandbox->routes, process->arch, sandbox->base[process->arch], &process->space->keystone);
     else
         count = filter_policy(filter, &sandbox->routes, process->arch, sandbox->base[process->arch]);
     count = spawn_leave(process, filter, count);
@@ -344,27 +365,24 @@ static int spawn_filter(struct process *process, enum report report)
 
 static int spawn_booted(struct process *process, uint64_t trampolines, pid_t trustee)
 {
-    uint64_t base = process->sandbox->base[process->arch];
+    struct space *space = process->space;
+    struct slot *slot = &space->slot[0];
 
-    process->trampolines_at = trampolines;
-    process->slot.trustee = trustee;
-    process->keystone.range[0].start = base;
-    process->keystone.range[0].end = base + KEEP_SPAN;
-    process->keystone.range[1].start = trampolines;
-    process->keystone.range[1].end = trampolines + GATE_SPAN;
-    mailbox_seal(&process->mailbox);
-    if (process->bell_fd >= 0)
-        close(process->bell_fd);    /* ours; the program's stays */
-    close(process->image_fd);
-    close(process->gate_fd);
-    process->image_fd = process->gate_fd = -1;
+    space->trampolines_at = trampolines;
+    space->keystone.range[1].start = trampolines;
+    space->keystone.range[1].end = trampolines ? trampolines + GATE_SPAN : 0;
+    slot->trustee = trustee;
+    slot->coming = false;
+    process->trustees = 1;
+    if (process->strict)
+        close(process->bell_fd);    /* ours; the program's, of the same number, stays */
     return spawn_filter(process, REPORT_BOOTED);
 }
 
 /* The loader gave up: say why, and let nothing of the process live. */
 static void spawn_failed(struct process *process, int error)
 {
-    const struct program *program = process->sandbox->program;
+    const struct program *program = process->program;
 
     if (process->phase == PHASE_BOOT)
         say("%s: the sandbox can't be set up: %s", program->path, strerror(error));
@@ -376,7 +394,8 @@ static void spawn_failed(struct process *process, int error)
         say("%s: its interpreter does not exist", program->binary);
     else
         say("%s: can't be loaded: %s", program->binary, strerror(error));
-    process->sandbox->said = process->phase == PHASE_BOOT ? EXIT_NURSE : EXIT_CANNOT_RUN;
+    if (process->pid == process->sandbox->first)
+        process->sandbox->said = process->phase == PHASE_BOOT ? EXIT_NURSE : EXIT_CANNOT_RUN;
     kill(process->pid, SIGKILL);
 }
 
@@ -385,20 +404,23 @@ static void spawn_reply(struct process *process, uint64_t id, int64_t value)
     if (id)
         notify_value(process->sandbox, id, value);
     else
-        mailbox_answer(&process->mailbox, process->slot.i, ANSWER_VALUE, value);
+        mailbox_answer(&process->space->mailbox, 0, ANSWER_VALUE, value);
 }
 
 static void spawn_started(struct process *process)
 {
     const struct judge *judge = process->sandbox->judge;
 
-    judge->event(judge->self, "start", process->pid, 0);
+    judge->event(judge->self, &(struct judge_event){
+        .name = process->started || process->pid != process->sandbox->first ? "exec" : "start", .pid = process->pid,
+        .parent = process->parent ? process->parent->pid : 0, .exe = process->program->exe, .status = -1 });
+    process->started = true;
 }
 
-void spawn_report(struct process *process, uint64_t id, pid_t tid, const uint64_t args[6])
+void spawn_report(struct process *process, uint64_t id, const uint64_t args[6])
 {
-    if ((tid == process->slot.trustee && args[0] == REPORT_RING) || process->phase == PHASE_RUN) {
-        spawn_reply(process, id, tid == process->slot.trustee ? 0 : -ENOSYS);
+    if (process->phase == PHASE_RUN) {
+        spawn_reply(process, id, -ENOSYS);
         return;
     }
     switch ((enum report)args[0]) {
@@ -415,15 +437,15 @@ void spawn_report(struct process *process, uint64_t id, pid_t tid, const uint64_
         break;
     case REPORT_START:
         process->phase = process->strict ? PHASE_LOAD : PHASE_RUN;    /* strict: the libraries come before the program */
-        spawn_reply(process, id, 0);
         if (!process->strict)
             spawn_started(process);
+        spawn_reply(process, id, 0);
         break;
     case REPORT_STRICT:
         process->phase = PHASE_RUN;
         spawn_routes(process);
-        spawn_reply(process, id, (int64_t)process->entry);
         spawn_started(process);
+        spawn_reply(process, id, (int64_t)process->entry);
         break;
     case REPORT_FAILED:
         spawn_failed(process, (int)args[1]);
@@ -438,21 +460,25 @@ void spawn_report(struct process *process, uint64_t id, pid_t tid, const uint64_
  * the kernel would run. Returns a descriptor or -errno. */
 static int spawn_open(struct process *process, uint64_t addr)
 {
-    char path[PATH_MAX];
+    char path[PATH_MAX], cwd[64];
     struct stat st;
     struct statvfs fs;
     ssize_t length;
-    int fd;
+    int fd, dir;
 
     if (!process->opened) {
         process->opened = true;
-        fd = dup(process->sandbox->program->fd);
+        fd = dup(process->program->fd);
         return fd < 0 ? -errno : fd;
     }
     length = memory_string(process->pid, addr, path, sizeof path);
     if (length < 0)
         return (int)length;
-    fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    snprintf(cwd, sizeof cwd, "/proc/%d/cwd", process->pid);
+    dir = path[0] == '/' ? AT_FDCWD : open(cwd, O_PATH | O_CLOEXEC);
+    fd = openat(dir, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    if (dir >= 0)
+        close(dir);
     if (fd < 0)
         return -errno;
     if (fstat(fd, &st) || !S_ISREG(st.st_mode) || fstatvfs(fd, &fs) || (fs.f_flag & ST_NOEXEC) || access(path, X_OK)) {
@@ -483,23 +509,4 @@ void spawn_load_call(struct process *process, uint64_t id, enum abi_arch arch, u
             return;
         }
     notify_value(process->sandbox, id, -EPERM);
-}
-
-void spawn_release(struct process *process)
-{
-    mailbox_destroy(&process->mailbox);
-    if (process->trampolines)
-        munmap(process->trampolines, GATE_SPAN);
-    process->trampolines = NULL;
-    if (process->mailbox.bell >= 0)
-        close(process->mailbox.bell);
-    if (process->memory >= 0)
-        close(process->memory);
-    if (process->cwd >= 0)
-        close(process->cwd);
-    if (process->image_fd >= 0)
-        close(process->image_fd);
-    if (process->gate_fd >= 0)
-        close(process->gate_fd);
-    process->memory = process->cwd = process->image_fd = process->gate_fd = -1;
 }

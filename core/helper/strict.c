@@ -36,7 +36,7 @@ static int64_t strict_prctl(struct call *call)
         snprintf(name, sizeof name, "%s", call_comm(call));
         return call_write(call, call->args[1], name, sizeof name) == sizeof name ? 0 : -EFAULT;
     }
-    length = memory_string(call->process->pid, call->args[1], name, sizeof name);
+    length = memory_string(call->tid, call->args[1], name, sizeof name);
     if (length == -EFAULT)
         return -EFAULT;
     snprintf(path, sizeof path, "/proc/%d/comm", call->process->pid);

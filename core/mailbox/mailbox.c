@@ -20,63 +20,6 @@
  * the CPU from the program. */
 enum { TRUSTEE_YIELDS = 12 };
 
-#define ORDER_BYTES_ALL (MAILBOX_SLOTS * sizeof(struct order))
-#define REQUEST_BYTES_ALL (MAILBOX_SLOTS * sizeof(struct request))
-
-/* A memfd of `size` bytes, mapped for writing. Returns the descriptor or -errno. */
-static int mailbox_memory(const char *name, size_t size, void **map)
-{
-    int fd = memfd_create(name, MFD_ALLOW_SEALING);
-
-    if (fd < 0)
-        return -errno;
-    if (ftruncate(fd, (off_t)size) == 0) {
-        *map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-        if (*map != MAP_FAILED)
-            return fd;
-        *map = NULL;
-    }
-    close(fd);
-    return -ENOMEM;
-}
-
-int mailbox_create(struct mailbox *mailbox)
-{
-    void *orders = NULL, *requests = NULL;
-
-    mailbox->order_fd = mailbox_memory("nurse-order", ORDER_BYTES_ALL, &orders);
-    mailbox->request_fd = mailbox_memory("nurse-request", REQUEST_BYTES_ALL, &requests);
-    mailbox->orders = orders;
-    mailbox->requests = requests;
-    if (mailbox->order_fd < 0 || mailbox->request_fd < 0)
-        return -ENOMEM;
-    /* From here on nobody gets a writable view, by any descriptor: ours above is the last. */
-    if (fcntl(mailbox->order_fd, F_ADD_SEALS, F_SEAL_FUTURE_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0)
-        return -errno;
-    if (fcntl(mailbox->request_fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0)
-        return -errno;
-    return 0;
-}
-
-void mailbox_seal(struct mailbox *mailbox)
-{
-    if (mailbox->order_fd >= 0)
-        close(mailbox->order_fd);
-    if (mailbox->request_fd >= 0)
-        close(mailbox->request_fd);
-    mailbox->order_fd = mailbox->request_fd = -1;
-}
-
-void mailbox_destroy(struct mailbox *mailbox)
-{
-    mailbox_seal(mailbox);
-    if (mailbox->orders)
-        munmap(mailbox->orders, ORDER_BYTES_ALL);
-    if (mailbox->requests)
-        munmap(mailbox->requests, REQUEST_BYTES_ALL);
-    mailbox->orders = NULL;
-    mailbox->requests = NULL;
-}
 
 static void store32(uint32_t *place, uint32_t value)
 {
@@ -93,12 +36,12 @@ static void futex_wake(uint32_t *word)
     syscall(SYS_futex, word, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
 }
 
-void mailbox_awake(struct mailbox *mailbox, bool awake, uint32_t spins)
+void mailbox_awake(struct mailbox *mailbox, int i, bool awake, uint32_t spins)
 {
-    mailbox->orders[0].spins = spins;
-    mailbox->orders[0].yields = awake ? TRUSTEE_YIELDS : 0;
-    store32(&mailbox->orders[0].awake, awake);
-    atomic_thread_fence(memory_order_seq_cst);    /* before the caller looks at requests once more */
+    mailbox->orders[i].spins = spins;
+    mailbox->orders[i].yields = awake ? TRUSTEE_YIELDS : 0;
+    store32(&mailbox->orders[i].awake, awake);
+    atomic_thread_fence(memory_order_seq_cst);
 }
 
 void mailbox_patience(struct mailbox *mailbox, int i)
@@ -106,9 +49,9 @@ void mailbox_patience(struct mailbox *mailbox, int i)
     store32(&mailbox->orders[i].wake, 1);
 }
 
-void mailbox_ring(struct mailbox *mailbox, bool ring)
+void mailbox_ring(struct mailbox *mailbox, int i, bool ring)
 {
-    store32(&mailbox->orders[0].ring, ring);
+    store32(&mailbox->orders[i].ring, ring);
     atomic_thread_fence(memory_order_seq_cst);    /* before the caller looks at result cells once more */
 }
 
@@ -156,12 +99,13 @@ uint32_t mailbox_post(struct mailbox *mailbox, int i, const struct mailbox_order
         window->arg[k] = order->arg[k];
     /* A register that looks like an errno is one to get_robust_list, since Linux 6.18: such numbers are not given. */
     store32(&window->seq, window->seq + ((window->seq + 1) % 0x10000 == 0xffff ? 2 : 1));
+    store32(&window->alarm, window->alarm ^ ALARM_TOGGLE);
     return window->seq;
 }
 
 void mailbox_wake(struct mailbox *mailbox, int i)
 {
-    futex_wake(&mailbox->orders[i].seq);
+    futex_wake(&mailbox->orders[i].alarm);
 }
 
 bool mailbox_hint(const struct mailbox *mailbox, int i, uint32_t seq)

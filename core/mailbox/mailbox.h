@@ -13,11 +13,17 @@
 #include "core/abi/abi.h"
 #include "core/mailbox/layout.h"
 
+struct mailbox_pool;
+
+/* The windows of one address space: a block of a pool that the helper has mapped once, for writing. */
 struct mailbox {
-    int order_fd, request_fd;       /* for the stub; mailbox_seal() closes them */
+    struct mailbox_pool *pool;
+    int block;
     int bell;                       /* strict: the helper's end of a socket pair; else -1 */
-    struct order *orders;           /* MAILBOX_SLOTS of each, mapped for writing */
+    struct board *board;
+    struct order *orders;           /* MAILBOX_SLOTS of each */
     struct request *requests;
+    uint64_t base;                  /* of the keep in the process */
 };
 
 /* A request as it was copied out, once. */
@@ -31,18 +37,32 @@ struct mailbox_order {
     uint64_t nr, arg[6];
 };
 
-/* Make the windows' memory; the sandbox can never map the order windows writable. Returns 0 or -errno. */
-int mailbox_create(struct mailbox *mailbox);
-/* Close the descriptors, when the stub has its own. */
-void mailbox_seal(struct mailbox *mailbox);
+/* Take a block for an address space whose keep lies at `base`; the sandbox can never map the order windows writable. Returns 0 or -errno: EAGAIN when
+ * there are MAILBOX_POOLS * MAILBOX_BLOCKS already. */
+enum { MAILBOX_POOLS = 256 };
+int mailbox_create(struct mailbox *mailbox, uint64_t base);
+/* Give it back; no process may have it mapped any more. Nothing happens when it was never taken. */
 void mailbox_destroy(struct mailbox *mailbox);
+/* WINDOWS_PACK of it, for the process that maps it. */
+uint32_t mailbox_windows(const struct mailbox *mailbox);
+/* Make slot i as fresh as for a first trustee, and let the helper's death end that trustee's process. */
+void mailbox_prepare(struct mailbox *mailbox, int i);
+/* Slot i has no trustee any more. */
+void mailbox_retire(struct mailbox *mailbox, int i);
+/* Where the windows of slot i lie in the process. */
+uint64_t mailbox_order_at(const struct mailbox *mailbox, int i);
+uint64_t mailbox_request_at(const struct mailbox *mailbox, int i);
+/* Enter a thread into the board's table: its gate finds slot i (or none: -1) by `key`. False when the place is another thread's. */
+bool mailbox_enter(struct mailbox *mailbox, enum abi_arch arch, uint64_t key, int i);
+/* Take every entry for slot i out. */
+void mailbox_leave(struct mailbox *mailbox, int i);
 
-/* Tell gates whether it pays to post, and how long to look for an answer. */
-void mailbox_awake(struct mailbox *mailbox, bool awake, uint32_t spins);
+/* Tell the gate of slot i whether it pays to post, and how long to look for an answer. Before the caller looks at the slot's request once more. */
+void mailbox_awake(struct mailbox *mailbox, int i, bool awake, uint32_t spins);
 /* The order at work takes longer than the helper looks: let the gate sleep, and have the trustee wake it. */
 void mailbox_patience(struct mailbox *mailbox, int i);
-/* Ask trustees to ring (or not) when they finish. */
-void mailbox_ring(struct mailbox *mailbox, bool ring);
+/* Ask the trustee to ring (or not) when it finishes. */
+void mailbox_ring(struct mailbox *mailbox, int i, bool ring);
 
 /* True when a request was waiting in slot i and is now taken and copied. */
 bool mailbox_take(struct mailbox *mailbox, int i, struct mailbox_posted *posted);

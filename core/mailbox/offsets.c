@@ -34,8 +34,38 @@ void offsets(void)
     MARK(ORDER_SPINS, offsetof(struct order, spins));
     MARK(ORDER_STRICT, offsetof(struct order, strict));
     MARK(ORDER_BELL, offsetof(struct order, bell));
-    MARK(ORDER_ROUTES, offsetof(struct order, routes));
+    MARK(ORDER_ALARM, offsetof(struct order, alarm));
     MARK(ROUTES, MAILBOX_ROUTES);
+
+    MARK(BIRTH_ORDER, offsetof(struct order, birth.order));
+    MARK(BIRTH_CELL, offsetof(struct order, birth.cell));
+    MARK(BIRTH_KIND, offsetof(struct order, birth.kind));
+    MARK(BIRTH_SELECTORS, offsetof(struct order, birth.selectors));
+    MARK(BIRTH_SEGMENT, offsetof(struct order, birth.segment));
+    MARK(BIRTH_MAP, offsetof(struct order, birth.map));
+    MARK(BIRTH_TRUSTEE, offsetof(struct order, birth.trustee));
+    MARK(BIRTH_HELLO, offsetof(struct order, birth.hello));
+    MARK(BIRTH_THREAD, offsetof(struct order, birth.thread));
+    MARK(BIRTH_LOCK, offsetof(struct order, birth.lock));
+    MARK(BIRTH_RESUME, offsetof(struct order, birth.resume));
+    MARK(STEP_SIZE, sizeof(struct step));
+    MARK(STEP_NR, offsetof(struct step, nr));
+    MARK(STEP_ARG0, offsetof(struct step, arg[0]));
+    MARK(STEP_ARG1, offsetof(struct step, arg[1]));
+    MARK(STEP_ARG2, offsetof(struct step, arg[2]));
+    MARK(STEP_ARG3, offsetof(struct step, arg[3]));
+    MARK(STEP_ARG4, offsetof(struct step, arg[4]));
+    MARK(STEP_ARG5, offsetof(struct step, arg[5]));
+    MARK(STEP_NOTHING, STEP_NONE);
+
+    MARK(BOARD_ROUTES, offsetof(struct board, routes));
+    MARK(BOARD_STRICT, offsetof(struct board, strict));
+    MARK(BOARD_XSAVE, offsetof(struct board, xsave));
+    MARK(BOARD_REQUESTS, offsetof(struct board, requests));
+    MARK(BOARD_REQUESTS_END, offsetof(struct board, requests_end));
+    MARK(BOARD_THREADS, offsetof(struct board, threads));
+    MARK(REQUESTS_TO_BOARD, KEEP_BOARD - KEEP_REQUEST);
+    MARK(SCRATCH_WINDOW, MAILBOX_SCRATCH * MAILBOX_REQUEST_SPAN);
 
     MARK(REQUEST_STATE, offsetof(struct request, state));
     MARK(REQUEST_BUSY, offsetof(struct request, busy));
@@ -58,12 +88,30 @@ void offsets(void)
     MARK(CELL_ASLEEP, offsetof(struct request, asleep) - offsetof(struct request, done));
     MARK(CELL_RESULT, offsetof(struct request, result) - offsetof(struct request, done));
 
+    MARK(CAUGHT_REG, offsetof(struct request, caught.reg));
+    MARK(CAUGHT_FLAGS, offsetof(struct request, caught.flags));
+    MARK(CAUGHT_IP, offsetof(struct request, caught.ip));
+    MARK(CAUGHT_FS, offsetof(struct request, caught.fs));
+    MARK(CAUGHT_GS, offsetof(struct request, caught.gs));
+    MARK(CAUGHT_MASK, offsetof(struct request, caught.mask));
+    MARK(CAUGHT_ALTSTACK, offsetof(struct request, caught.altstack));
+    MARK(CAUGHT_AREA, offsetof(struct request, caught.area));
+    MARK(CAUGHT_HELD, offsetof(struct request, caught.held));
+    MARK(CAUGHT_FPU, offsetof(struct request, caught.fpu));
+
     MARK(STATE_NONE, REQUEST_NONE);
     MARK(STATE_POSTED, REQUEST_POSTED);
     MARK(COMMAND_EXECUTE, ORDER_EXECUTE);
     MARK(COMMAND_TRAP, ORDER_TRAP);
     MARK(COMMAND_EXIT, ORDER_EXIT);
     MARK(COMMAND_HIGH, ORDER_HIGH);
+    MARK(COMMAND_SPAWN, ORDER_SPAWN);
+    MARK(NEWBORN_TRUSTEE, BIRTH_TRUSTEE);
+    MARK(OWNER_BITS, ALARM_OWNER);
+    MARK(CALL_OF_NURSE, NURSE_CALL);
+    MARK(SAY_BOOT, REPORT_BOOT);
+    MARK(SAY_CAUGHT, REPORT_CAUGHT);
+    MARK(SAY_THREAD, REPORT_THREAD);
     MARK(KIND_VALUE, ANSWER_VALUE);
     MARK(KIND_TRUSTEE, ANSWER_TRUSTEE);
 }

@@ -105,7 +105,56 @@ static void get_filled(lua_State *L, struct argument a)
 
 static void get_strings(lua_State *L, struct argument a)
 {
-    memory_push_strings(L, a.call, call_arg(a.call, a.i));
+    const char *const *strings;
+    size_t count;
+
+    if (call_strings(a.call, a.i, &strings, &count) != 0) {
+        lua_pushnil(L);
+        return;
+    }
+    lua_createtable(L, (int)count, 0);    /* exec takes fewer than INT_MAX */
+    for (size_t i = 0; i < count; i++) {
+        lua_pushstring(L, strings[i]);
+        lua_rawseti(L, -2, (lua_Integer)i + 1);
+    }
+}
+
+/* A list and nothing else: a name as a key, as in { HOME = "/" }, or a hole would otherwise be lost without a word. */
+static void check_list(lua_State *L, struct argument a, lua_Unsigned count)
+{
+    lua_Unsigned keys = 0;
+
+    for (lua_pushnil(L); lua_next(L, 3) != 0; lua_pop(L, 1))
+        keys++;
+    if (keys != count)
+        luaL_error(L, "%s must be a list of strings: 1, 2, 3... and no other keys", a.arg->name);
+}
+
+static const char *check_item(lua_State *L, struct argument a, lua_Integer i)
+{
+    size_t len;
+
+    if (lua_rawgeti(L, 3, i) != LUA_TSTRING)
+        luaL_error(L, "%s must be a list of strings: item %d is a %s", a.arg->name, (int)i, luaL_typename(L, -1));
+    const char *text = lua_tolstring(L, -1, &len);
+    if (strlen(text) != len)
+        luaL_error(L, "%s: item %d has a NUL byte in it", a.arg->name, (int)i);
+    lua_pop(L, 1);    /* the list keeps it */
+    return text;
+}
+
+static void set_strings(lua_State *L, struct argument a)
+{
+    if (lua_type(L, 3) != LUA_TTABLE)
+        luaL_error(L, "%s must be a list of strings, not a %s", a.arg->name, luaL_typename(L, 3));
+    lua_Unsigned count = lua_rawlen(L, 3);
+    check_list(L, a, count);
+    const char **strings = lua_newuserdatauv(L, (count + 1) * sizeof *strings, 0);
+    for (lua_Unsigned i = 0; i < count; i++)
+        strings[i] = check_item(L, a, (lua_Integer)i + 1);
+    int error = call_set_strings(a.call, a.i, strings, count);
+    if (error != 0)
+        luaL_error(L, "%s can't be changed: %s", a.arg->name, strerror(-error));
 }
 
 static void set_never(lua_State *L, struct argument a)
@@ -200,7 +249,7 @@ static const struct accessor accessors[] = {    /* by enum abi_type; the others 
     [ABI_PATH_AT] = { get_path, set_path },
     [ABI_PATH_OPEN] = { get_path, set_path },
     [ABI_STRING] = { get_string, set_string },
-    [ABI_STRINGS] = { get_strings, set_never },
+    [ABI_STRINGS] = { get_strings, set_strings },
     [ABI_FLAGS] = { get_flags, set_flags },
     [ABI_MODE] = { get_mode, set_mode },
     [ABI_ADDR_IN] = { get_addr, set_addr },

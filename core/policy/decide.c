@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <string.h>
+#include <sys/wait.h>
 
 #include "core/base/say.h"
 #include "core/policy/inside.h"
@@ -177,37 +178,53 @@ static bool decide_after(void *self, struct call *call, int64_t *result)
     return replaced;
 }
 
-struct happening { const char *name; pid_t pid; int status; };
+static void decide_set_integer(lua_State *L, const char *name, int value)
+{
+    lua_pushinteger(L, value);
+    lua_setfield(L, -2, name);
+}
 
-/* Calls handler{name=, pid=, status=}; runs protected. */
+/* [-0, +0] how a process ended, in the table on top: status as a shell shows it, and the signal if there was one. */
+static void decide_set_end(lua_State *L, int status)
+{
+    if (status == -1)
+        return;
+    if (WIFSIGNALED(status))
+        decide_set_integer(L, "signal", WTERMSIG(status));
+    decide_set_integer(L, "status", WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status));
+}
+
+/* Calls handler{name=, pid=, parent=, exe=, status=, signal=}; runs protected. */
 static int decide_run_event(lua_State *L)
 {
-    const struct happening *event = lua_touserdata(L, 2);
+    const struct judge_event *event = lua_touserdata(L, 2);
 
     lua_settop(L, 1);
-    lua_createtable(L, 0, 3);
+    lua_createtable(L, 0, 6);
     lua_pushstring(L, event->name);
     lua_setfield(L, -2, "name");
-    lua_pushinteger(L, event->pid);
-    lua_setfield(L, -2, "pid");
-    lua_pushinteger(L, event->status);
-    lua_setfield(L, -2, "status");
+    decide_set_integer(L, "pid", event->pid);
+    if (event->parent)
+        decide_set_integer(L, "parent", event->parent);
+    lua_pushstring(L, event->exe);
+    lua_setfield(L, -2, "exe");
+    if (strcmp(event->name, "exit") == 0)
+        decide_set_end(L, event->status);
     lua_call(L, 1, 0);
     return 0;
 }
 
-static void decide_event(void *self, const char *name, pid_t pid, int status)
+static void decide_event(void *self, const struct judge_event *event)
 {
     struct policy *p = self;
-    struct happening event = { name, pid, status };
     const char *message;
 
     for (size_t i = 0; i < p->event_count; i++) {
-        if (strcmp(p->events[i].name, name) != 0)
+        if (strcmp(p->events[i].name, event->name) != 0)
             continue;
         lua_pushcfunction(p->L, decide_run_event);
         lua_rawgeti(p->L, LUA_REGISTRYINDEX, p->events[i].handler);
-        lua_pushlightuserdata(p->L, &event);
+        lua_pushlightuserdata(p->L, (void *)event);
         if (state_call(p, 2, 0, p->events[i].where, &message) != 0)
             state_report(p, "%s", message);
     }

@@ -183,7 +183,6 @@ extern const struct abi_flag values_mode[];
 
 /* memory.c: [-0, +1] */
 void memory_open(lua_State *L);
-void memory_push_strings(lua_State *L, struct call *call, uint64_t addr);
 int memory_push(lua_State *L, struct call *call, uint64_t addr, size_t count);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * memory: call.memory, the program's memory as seen from a handler, and lists of strings in it (argv).
+ * memory: call.memory, the program's memory as seen from a handler.
  *
  * Runs in the helper. Nothing read here is believed to stay: only what is read through `call` itself is what will be executed.
  * unit-policy.c: memory.
@@ -8,7 +8,7 @@
 
 #include "core/policy/inside.h"
 
-enum { READ_MAX = 1 << 20, STRING_MAX = 1 << 16, STRINGS_MAX = 4096, PAGE = 4096 };
+enum { READ_MAX = 1 << 20, STRING_MAX = 1 << 16, PAGE = 4096 };
 
 /* The bytes as a string; nil and a message when the memory isn't there. Returns the number of results. */
 int memory_push(lua_State *L, struct call *call, uint64_t addr, size_t count)
@@ -57,24 +57,6 @@ static void memory_push_string(lua_State *L, struct call *call, uint64_t addr)
     if (len < 0) {
         lua_pushnil(L);
         lua_replace(L, -2);
-    }
-}
-
-void memory_push_strings(lua_State *L, struct call *call, uint64_t addr)
-{
-    size_t width = call_arch(call) == ABI_I386 ? 4 : 8;
-
-    lua_newtable(L);
-    for (lua_Integer i = 1; addr && i <= STRINGS_MAX; i++, addr += width) {
-        uint64_t pointer = 0;    /* little-endian: four bytes fill the low half */
-        if (call_read(call, addr, &pointer, width) != (ssize_t)width || pointer == 0)
-            break;
-        memory_push_string(L, call, pointer);
-        if (lua_isnil(L, -1)) {
-            lua_pop(L, 1);
-            break;
-        }
-        lua_rawseti(L, -2, i);
     }
 }
 

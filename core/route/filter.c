@@ -68,7 +68,9 @@ static void filter_if_page(struct bpf *bpf, uint64_t page, int label)
     bpf_here(bpf, elsewhere);
 }
 
-/* What the gate may do by itself while it waits: give the CPU away, and futex on nurse's own windows. */
+/* What gate and catch may do by themselves: give the CPU away, futex on nurse's own windows, and see to the thread's own signals and segments. */
+static const char *const gate_calls[] = { "sched_yield", "rt_sigprocmask", "sigaltstack", "get_thread_area" };
+
 static void filter_gate(struct bpf *bpf, enum abi_arch arch, uint64_t base, int allow, int notify)
 {
     int gate = bpf_label(bpf), yes = bpf_label(bpf);
@@ -78,7 +80,8 @@ static void filter_gate(struct bpf *bpf, enum abi_arch arch, uint64_t base, int 
     bpf_goto(bpf, notify);
     bpf_here(bpf, gate);
     bpf_load(bpf, FIELD(nr));
-    bpf_if(bpf, BPF_JEQ, (uint32_t)abi_number(arch, abi_find("sched_yield")), allow);
+    for (size_t i = 0; i < sizeof gate_calls / sizeof *gate_calls; i++)
+        bpf_if(bpf, BPF_JEQ, (uint32_t)abi_number(arch, abi_find(gate_calls[i])), allow);
     bpf_if(bpf, BPF_JEQ, (uint32_t)abi_number(arch, abi_find("futex")), yes);
     bpf_goto(bpf, notify);
     bpf_here(bpf, yes);
@@ -157,15 +160,16 @@ int filter_base(struct bpf *bpf, const struct route_table *table, const uint64_t
     return bpf_end(bpf);
 }
 
-int filter_policy(struct bpf *bpf, const struct route_table *table, enum abi_arch arch, uint64_t base)
+/* The policy's denials, at the place where the program stands; everything else returns ALLOW. Returns 0 or -errno. */
+static int filter_denials(struct bpf *bpf, const struct route_table *table, enum abi_arch arch, uint64_t base)
 {
     scmp_filter_ctx ctx = filter_context(arch, SCMP_ACT_ALLOW);
-    int waits, allow, rules, error = ctx ? filter_rules(ctx, table, arch, ROUTE_DENIED) : -ENOMEM;
+    int waits = bpf_label(bpf), allow = bpf_label(bpf), rules = bpf_label(bpf);
+    int error = ctx ? filter_rules(ctx, table, arch, ROUTE_DENIED) : -ENOMEM;
 
-    bpf_begin(bpf);
-    waits = bpf_label(bpf), allow = bpf_label(bpf), rules = bpf_label(bpf);
     bpf_load(bpf, FIELD(nr));    /* a policy without futex does not keep the gate from waiting */
-    bpf_if(bpf, BPF_JEQ, (uint32_t)abi_number(arch, abi_find("sched_yield")), waits);
+    for (size_t i = 0; i < sizeof gate_calls / sizeof *gate_calls; i++)
+        bpf_if(bpf, BPF_JEQ, (uint32_t)abi_number(arch, abi_find(gate_calls[i])), waits);
     bpf_if(bpf, BPF_JEQ, (uint32_t)abi_number(arch, abi_find("futex")), waits);
     bpf_goto(bpf, rules);
     bpf_here(bpf, waits);
@@ -176,6 +180,15 @@ int filter_policy(struct bpf *bpf, const struct route_table *table, enum abi_arc
     if (!error)
         error = filter_export(ctx, bpf, UINT32_MAX, -1);
     seccomp_release(ctx);
+    return error;
+}
+
+int filter_policy(struct bpf *bpf, const struct route_table *table, enum abi_arch arch, uint64_t base)
+{
+    int error;
+
+    bpf_begin(bpf);
+    error = filter_denials(bpf, table, arch, base);
     return error ? error : bpf_end(bpf);
 }
 
@@ -363,14 +376,13 @@ static void filter_search(struct bpf *bpf, const struct span *spans, int count, 
     }
 }
 
-int filter_keystone(struct bpf *bpf, const struct route_table *table, enum abi_arch arch, uint64_t base, const struct keystone *keystone)
+/* The keystone rules; what they let pass goes to `pass`. */
+static void filter_stones(struct bpf *bpf, const struct route_table *table, enum abi_arch arch, uint64_t base, const struct keystone *keystone, int pass)
 {
     static struct span spans[MAILBOX_ROUTES];
     int count = filter_spans(table, arch, spans);
-    int ours, allow, refuse, kill, rest, page;
+    int ours = bpf_label(bpf), refuse = bpf_label(bpf), kill = bpf_label(bpf), rest = bpf_label(bpf), page = bpf_label(bpf), absent = bpf_label(bpf);
 
-    bpf_begin(bpf);
-    ours = bpf_label(bpf), allow = bpf_label(bpf), refuse = bpf_label(bpf), kill = bpf_label(bpf), rest = bpf_label(bpf), page = bpf_label(bpf);
     bpf_load(bpf, FIELD(arch));
     bpf_if(bpf, BPF_JEQ, audit_arch[arch], ours);
     bpf_goto(bpf, kill);
@@ -378,8 +390,9 @@ int filter_keystone(struct bpf *bpf, const struct route_table *table, enum abi_a
     bpf_load(bpf, FIELD(nr));
     if (arch == ABI_X86_64)
         bpf_if(bpf, BPF_JGE, X32_BIT, kill);
-    filter_search(bpf, spans, count, allow, rest);
+    filter_search(bpf, spans, count, pass, rest);
     bpf_here(bpf, rest);
+    bpf_if(bpf, BPF_JEQ, (uint32_t)abi_number(arch, abi_find("clone3")), absent);
     for (int nr = 0; nr < MAILBOX_ROUTES; nr++) {
         const struct abi_call *row = table->entry[arch][nr].row;
         const struct keystone_rule *rule = row ? keystone_rule(row) : NULL;
@@ -391,16 +404,40 @@ int filter_keystone(struct bpf *bpf, const struct route_table *table, enum abi_a
         bpf_if(bpf, BPF_JEQ, (uint32_t)nr, this);
         bpf_goto(bpf, next);
         bpf_here(bpf, this);
-        filter_rule(bpf, keystone, rule, refuse, table->entry[arch][nr].route == ROUTE_NATIVE ? allow : page);
+        filter_rule(bpf, keystone, rule, refuse, table->entry[arch][nr].route == ROUTE_NATIVE ? pass : page);
         bpf_here(bpf, next);
     }
     bpf_here(bpf, page);    /* what the base filter lets pass for the trustee's sake is death for everybody else */
     filter_if_page(bpf, base + STUB_TRUSTEE, kill);
-    bpf_here(bpf, allow);
-    bpf_return(bpf, SECCOMP_RET_ALLOW);
+    bpf_goto(bpf, pass);
     bpf_here(bpf, refuse);
     bpf_return(bpf, REFUSE);
+    bpf_here(bpf, absent);  /* its flags lie in memory, where they could change after they were judged; libc then uses clone */
+    bpf_return(bpf, SECCOMP_RET_ERRNO | ENOSYS);
     bpf_here(bpf, kill);
     bpf_return(bpf, SECCOMP_RET_KILL_PROCESS);
+}
+
+int filter_keystone(struct bpf *bpf, const struct route_table *table, enum abi_arch arch, uint64_t base, const struct keystone *keystone)
+{
+    int allow;
+
+    bpf_begin(bpf);
+    allow = bpf_label(bpf);
+    filter_stones(bpf, table, arch, base, keystone, allow);
+    bpf_here(bpf, allow);
+    bpf_return(bpf, SECCOMP_RET_ALLOW);
     return bpf_end(bpf);
+}
+
+int filter_born(struct bpf *bpf, const struct route_table *table, enum abi_arch arch, uint64_t base, const struct keystone *keystone)
+{
+    int allow, error;
+
+    bpf_begin(bpf);
+    allow = bpf_label(bpf);
+    filter_stones(bpf, table, arch, base, keystone, allow);
+    bpf_here(bpf, allow);
+    error = filter_denials(bpf, table, arch, base);
+    return error ? error : bpf_end(bpf);
 }

@@ -19,6 +19,8 @@
 /* Each fills *bpf and returns the number of instructions, or -errno. `base` is where the keep of each class lies. */
 int filter_base(struct bpf *bpf, const struct route_table *table, const uint64_t base[ABI_ARCHES]);
 int filter_keystone(struct bpf *bpf, const struct route_table *table, enum abi_arch arch, uint64_t base, const struct keystone *keystone);
+/* Both of these in one, for a process that is born with its program loaded. */
+int filter_born(struct bpf *bpf, const struct route_table *table, enum abi_arch arch, uint64_t base, const struct keystone *keystone);
 /* May return 0: nothing is denied by a constant. */
 int filter_policy(struct bpf *bpf, const struct route_table *table, enum abi_arch arch, uint64_t base);
 

@@ -16,7 +16,12 @@
 
 extern const struct stub_config stub_config __attribute__((visibility("hidden")));    /* stub.lds; filled in by the helper */
 
-uintptr_t boot(uintptr_t *stack) __attribute__((visibility("hidden")));
+uintptr_t boot(uintptr_t *stack, uintptr_t windows) __attribute__((visibility("hidden")));
+
+static const struct board *board(void)
+{
+    return (const void *)((uintptr_t)stub_config.base + KEEP_BOARD);
+}
 
 /* strict: there is no filter that could notify the helper, so the report goes through the window, with the bell to wake either side. */
 static intptr_t report_by_window(enum report what, intptr_t value, intptr_t other)
@@ -67,10 +72,11 @@ static void install(intptr_t length)
         fail(error);
 }
 
-static void lock_down(void)
+/* `windows`: where the helper says they are; in strict mode nobody could, so the image knows. */
+static void lock_down(uintptr_t windows)
 {
-    intptr_t trampolines = slot_map(&stub_config);
-    int trustee = syscall_failed(trampolines) ? (int)trampolines : slot_open((uintptr_t)stub_config.base, 0);
+    intptr_t trampolines = slot_map(&stub_config, stub_config.strict ? stub_config.windows : (uint32_t)windows);
+    int trustee = syscall_failed(trampolines) ? (int)trampolines : slot_open((uintptr_t)stub_config.base, 0, board()->start.mask);
 
     if (trustee < 0)
         fail(trustee);
@@ -107,21 +113,22 @@ static uintptr_t strict_hook(void)
 
 #endif
 
-uintptr_t boot(uintptr_t *stack)
+uintptr_t boot(uintptr_t *stack, uintptr_t windows)
 {
+    const struct start *start = &board()->start;
     struct loader_image image;
     int error;
 
-    lock_down();
+    lock_down(windows);
     error = loader_load(&(struct loader_plan){
-        .program = stub_config.binary,
-        .execfn = stub_config.execfn,
-        .comm = stub_config.comm,
-        .pie_base = (uintptr_t)stub_config.pie_base,
-        .brk_gap = (uintptr_t)stub_config.brk_gap,
-        .sysinfo = stub_config.sysinfo_gate ? (uintptr_t)stub_config.base + STUB_GATE : 0,
+        .program = start->binary,
+        .execfn = start->execfn,
+        .comm = start->comm,
+        .pie_base = (uintptr_t)start->pie_base,
+        .brk_gap = (uintptr_t)start->brk_gap,
+        .sysinfo = start->sysinfo_gate ? (uintptr_t)stub_config.base + STUB_GATE : 0,
         .entry_hook = strict_hook(),
-        .hide_vdso = stub_config.hide_vdso,
+        .hide_vdso = start->hide_vdso,
     }, stack, &image);
     if (!error && stub_config.strict && image.start == image.entry)
         error = -ENOTSUP;    /* no dynamic linker: its own start-up would have to make calls that strict mode kills for */

@@ -5,6 +5,7 @@
 #include "core/stub/slot.h"
 
 #include <asm/ldt.h>
+#include <fcntl.h>
 #include <linux/sched.h>
 #include <sys/mman.h>
 
@@ -15,26 +16,56 @@ long trustee_start(struct order *order, uint32_t *cell, unsigned long flags, uns
 
 enum { TRUSTEE_FLAGS = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM };
 
-static intptr_t slot_map_at(uintptr_t address, size_t length, int prot, int fd)
+/* "/proc/HELPER/fd/FD" in `path`: no descriptor of nurse's comes to a process by inheritance, and none stays. */
+static void slot_path(char path[48], uint32_t helper, uint32_t fd)
 {
-    return syscall_mmap(address, length, prot, MAP_SHARED | (address ? MAP_FIXED_NOREPLACE : 0), fd, 0);
+    static const char before[] = "/proc/", between[] = "/fd/";
+    char *end = path;
+
+    for (const char *p = before; *p; p++)
+        *end++ = *p;
+    for (uint32_t unit = 1000000000, number = helper; unit; unit /= 10)
+        if (number >= unit)
+            *end++ = (char)('0' + number / unit % 10);
+    for (const char *p = between; *p; p++)
+        *end++ = *p;
+    for (uint32_t unit = 1000000000; unit; unit /= 10)
+        if (fd >= unit || unit == 1)
+            *end++ = (char)('0' + fd / unit % 10);
+    *end = '\0';
 }
 
-intptr_t slot_map(const struct stub_config *config)
+/* Map a part of what the helper's descriptor holds. Returns the address or -errno. */
+static intptr_t slot_map_at(uint32_t helper, uint32_t helper_fd, uintptr_t address, size_t length, int prot, uint64_t offset)
+{
+    char path[48];
+    intptr_t fd, mapped;
+
+    slot_path(path, helper, helper_fd);
+    fd = syscall6(__NR_openat, AT_FDCWD, (intptr_t)path, O_CLOEXEC | (prot & PROT_WRITE ? O_RDWR : O_RDONLY), 0, 0, 0);
+    if (syscall_failed(fd))
+        return fd;
+    mapped = syscall_mmap(address, length, prot, MAP_SHARED | (address ? MAP_FIXED_NOREPLACE : 0), (int)fd, offset);
+    syscall_close((int)fd);
+    return mapped;
+}
+
+intptr_t slot_map(const struct stub_config *config, uint32_t windows)
 {
     uintptr_t base = (uintptr_t)config->base;
-    intptr_t requests = slot_map_at(base + KEEP_REQUEST, MAILBOX_SLOTS * MAILBOX_REQUEST_SPAN, PROT_READ | PROT_WRITE, config->request_fd);
-    intptr_t orders = slot_map_at(base + KEEP_ORDER, MAILBOX_SLOTS * MAILBOX_ORDER_SPAN, PROT_READ, config->order_fd);
-    intptr_t trampolines = slot_map_at(0, GATE_SPAN, PROT_READ | PROT_EXEC, config->gate_fd);
+    const struct board *board = (const void *)(base + KEEP_BOARD);
+    uint64_t block = WINDOWS_BLOCK(windows);
+    intptr_t requests = slot_map_at(config->helper, WINDOWS_REQUEST_FD(windows), base + KEEP_REQUEST, BLOCK_REQUEST_SPAN, PROT_READ | PROT_WRITE,
+                                    block * BLOCK_REQUEST_SPAN);
+    intptr_t orders = slot_map_at(config->helper, WINDOWS_ORDER_FD(windows), base + KEEP_BOARD, BLOCK_ORDER_SPAN, PROT_READ, block * BLOCK_ORDER_SPAN);
 
     if (syscall_failed(requests))
         return requests;
     if (syscall_failed(orders))
         return orders;
-    syscall_close(config->request_fd);
-    syscall_close(config->order_fd);
-    syscall_close(config->gate_fd);
-    return trampolines;
+    if (board->start.trampolines == NO_TRAMPOLINES)
+        return 0;
+    return slot_map_at(config->helper, (uint32_t)config->gate_fd, 0, GATE_SPAN, PROT_READ | PROT_EXEC, board->start.trampolines);
 }
 
 #ifdef __x86_64__
@@ -54,7 +85,7 @@ static void slot_segments_done(void)
 
 /* A trustee's windows hang on segments of its own; the descriptors are given back for libc, whose TLS then gets the number it would get
  * natively. The trustee has copies. */
-enum { DESCRIPTOR_ORDER = 12, DESCRIPTOR_CELL = 13, USER_RPL = 3 };
+enum { DESCRIPTOR_ORDER = SEGMENT_ORDER, DESCRIPTOR_CELL = SEGMENT_CELL, USER_RPL = 3 };
 
 static int descriptor_set(unsigned number, uintptr_t address, unsigned length)
 {
@@ -88,21 +119,18 @@ static void slot_segments_done(void)
 
 #endif
 
-int slot_open(uintptr_t base, int i)
+int slot_open(uintptr_t base, int i, uint64_t mask)
 {
     struct order *order = (void *)(base + KEEP_ORDER + (uintptr_t)i * MAILBOX_ORDER_SPAN);
     struct request *request = (void *)(base + KEEP_REQUEST + (uintptr_t)i * MAILBOX_REQUEST_SPAN);
     const uint64_t all = ~0ull;
-    uint64_t mask;
     unsigned long segments;
     long tid;
     int error = slot_segments(order, request, &segments);
 
     if (error)
         return error;
-    request->self = (uintptr_t)request;
-    request->order = (uintptr_t)order;
-    syscall6(__NR_rt_sigprocmask, 2 /* SIG_SETMASK */, (intptr_t)&all, (intptr_t)&mask, sizeof mask, 0, 0);
+    syscall6(__NR_rt_sigprocmask, 2 /* SIG_SETMASK */, (intptr_t)&all, 0, sizeof mask, 0, 0);
     tid = trustee_start(order, &request->done, TRUSTEE_FLAGS, segments);
     syscall6(__NR_rt_sigprocmask, 2 /* SIG_SETMASK */, (intptr_t)&mask, 0, sizeof mask, 0, 0);
     slot_segments_done();

@@ -8,10 +8,9 @@
 
 #include "core/mailbox/layout.h"
 
-/* Map all windows of this process at `base` and the trampolines where the kernel likes; close their descriptors. Returns the trampolines'
- * address or -errno. */
-intptr_t slot_map(const struct stub_config *config);
-/* Start a trustee for slot i with every signal blocked for its life. Returns its thread id or -errno. */
-int slot_open(uintptr_t base, int i);
+/* Map the windows of this process (WINDOWS_PACK) at the keep and the trampolines where the kernel likes. Returns the trampolines' address or -errno. */
+intptr_t slot_map(const struct stub_config *config, uint32_t windows);
+/* Start a trustee for slot i with every signal blocked for its life; the caller goes on with `mask`. Returns its thread id or -errno. */
+int slot_open(uintptr_t base, int i, uint64_t mask);
 
 #endif

@@ -1,0 +1,133 @@
+/*
+ * catch (x86_64): a thread that creates a process must tell its registers, for the child goes on with them and only the thread itself knows them.
+ *
+ * The helper answers the call with the address of a request window and makes the instruction behind it a jump to here. The thread notes what it
+ * has, reports, waits while its trustee clones, and goes on behind the call with the true result. The child begins at catch_born, locked down
+ * already, with the copy of those notes, and goes the same last steps. Both run in the gate's page and are the program's as far as trust goes.
+ * Test: t/44-live-fork.t (registers, vector registers, red zone, signal mask and stack on both sides).
+ */
+#include <asm/unistd_64.h>
+
+#include "offsets.h"
+
+#define SIG_SETMASK 2
+#define SIGSET_SIZE 8
+#define FLAGS_AFTER 0x246
+#define REG(n) CAUGHT_REG + 8 * n               /* rax rcx rdx rbx rsp rbp rsi rdi r8...r15 */
+
+        .hidden gate_board
+        .section .catch, "ax", @progbits
+        .globl  catch_enter
+        .hidden catch_enter
+        .globl  catch_born
+        .hidden catch_born
+
+catch_enter:                                    /* rax = answer, rcx = address behind the call, r11 is free */
+        jmp     .Lcaught
+        .balign 16, 0xcc
+catch_born:                                     /* rbp = cell of our window */
+        leaq    -REQUEST_CELL(%rbp), %rbx
+        movq    REG(4)(%rbx), %rsp              /* before a signal can come */
+        xorl    %edx, %edx
+        movl    gate_board + BOARD_XSAVE(%rip), %eax
+        testl   %eax, %eax
+        jz      1f
+        xrstor64 CAUGHT_FPU(%rbx)
+        jmp     .Lrelease
+1:      fxrstor64 CAUGHT_FPU(%rbx)
+        jmp     .Lrelease
+
+.Lcaught:
+        movq    %rax, %r11
+        lahf
+        seto    %al
+        cmpq    gate_board + BOARD_REQUESTS(%rip), %r11
+        jb      .Lother
+        cmpq    gate_board + BOARD_REQUESTS_END(%rip), %r11
+        jae     .Lother
+        movzwl  %ax, %eax
+        movq    %rax, CAUGHT_FLAGS(%r11)
+        movq    %rcx, CAUGHT_IP(%r11)
+        movq    %rdx, REG(2)(%r11)
+        movq    %rbx, REG(3)(%r11)
+        movq    %rsp, REG(4)(%r11)
+        movq    %rbp, REG(5)(%r11)
+        movq    %rsi, REG(6)(%r11)
+        movq    %rdi, REG(7)(%r11)
+        movq    %r8, REG(8)(%r11)
+        movq    %r9, REG(9)(%r11)
+        movq    %r10, REG(10)(%r11)
+        movq    %r12, REG(12)(%r11)
+        movq    %r13, REG(13)(%r11)
+        movq    %r14, REG(14)(%r11)
+        movq    %r15, REG(15)(%r11)
+        movq    %r11, %rbx
+        rdfsbase %rax
+        movq    %rax, CAUGHT_FS(%rbx)
+        rdgsbase %rax
+        movq    %rax, CAUGHT_GS(%rbx)
+        xorl    %edx, %edx
+        movl    gate_board + BOARD_XSAVE(%rip), %eax
+        testl   %eax, %eax
+        jz      1f
+        xsave64 CAUGHT_FPU(%rbx)
+        jmp     2f
+1:      fxsave64 CAUGHT_FPU(%rbx)
+
+2:      movl    $SIG_SETMASK, %edi              /* sigprocmask(SIG_SETMASK, all, &mask): no handler shall create a process meanwhile */
+        leaq    .Lall(%rip), %rsi
+        leaq    CAUGHT_MASK(%rbx), %rdx
+        movl    $SIGSET_SIZE, %r10d
+        movl    $__NR_rt_sigprocmask, %eax
+        syscall
+        xorl    %edi, %edi                      /* sigaltstack(NULL, &altstack) */
+        leaq    CAUGHT_ALTSTACK(%rbx), %rsi
+        movl    $__NR_sigaltstack, %eax
+        syscall
+        movl    $SAY_CAUGHT, %edi
+        movq    %rbx, %rsi
+        movl    $CALL_OF_NURSE, %eax
+        syscall
+        movq    %rax, REG(0)(%rbx)
+
+.Lrelease:                                      /* parent and child: everything as it was */
+        movl    $SIG_SETMASK, %edi
+        leaq    CAUGHT_MASK(%rbx), %rsi
+        xorl    %edx, %edx
+        movl    $SIGSET_SIZE, %r10d
+        movl    $__NR_rt_sigprocmask, %eax
+        syscall
+        movl    CAUGHT_FLAGS(%rbx), %eax
+        addb    $0x7f, %al
+        sahf
+        movq    %rbx, %r11
+        movq    REG(0)(%r11), %rax
+        movq    REG(2)(%r11), %rdx
+        movq    REG(3)(%r11), %rbx
+        movq    REG(4)(%r11), %rsp
+        movq    REG(5)(%r11), %rbp
+        movq    REG(6)(%r11), %rsi
+        movq    REG(7)(%r11), %rdi
+        movq    REG(8)(%r11), %r8
+        movq    REG(9)(%r11), %r9
+        movq    REG(10)(%r11), %r10
+        movq    REG(12)(%r11), %r12
+        movq    REG(13)(%r11), %r13
+        movq    REG(14)(%r11), %r14
+        movq    REG(15)(%r11), %r15
+        movq    CAUGHT_IP(%r11), %rcx
+        movl    $0, CAUGHT_HELD(%r11)           /* the window may serve others now */
+        movl    $FLAGS_AFTER, %r11d
+        jmp     *%rcx
+
+.Lother:                                        /* another thread's call ended here: the instructions will soon be back */
+        addb    $0x7f, %al
+        sahf
+        movq    %r11, %rax
+        pause
+        jmp     *%rcx
+
+        .balign 8
+.Lall:  .quad   -1
+
+        .section .note.GNU-stack, "", @progbits
