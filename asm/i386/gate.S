@@ -208,6 +208,8 @@ gate_enter:
 .Ltrustee:                                      /* the trustee works on order answer_value: hand it the CPU until its cell says done */
         movl    $YIELDS, REQUEST_TRIES(%ebp)
 .Lhand: movl    REQUEST_ORDER(%ebp), %edx
+        cmpl    $KIND_TRUSTEE, ORDER_ANSWER_KIND(%edx)  /* see x86_64 */
+        jne     .Lanswered
         movl    ORDER_ANSWER_VALUE(%edx), %eax
         cmpl    %eax, REQUEST_CELL + CELL_DONE(%ebp)
         je      .Ldone
@@ -238,6 +240,9 @@ gate_enter:
         jmp     .Ltrustee
 
 .Ldone: movl    REQUEST_CELL + CELL_RESULT(%ebp), %eax
+        movl    REQUEST_ORDER(%ebp), %edx
+        cmpl    $KIND_TRUSTEE, ORDER_ANSWER_KIND(%edx)  /* still ours? */
+        jne     .Lanswered
         cmpl    $-ELOOP, %eax                   /* a path that was not what it seemed: have it judged anew */
         je      .Lback
         jmp     .Lleave

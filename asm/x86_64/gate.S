@@ -166,7 +166,9 @@ gate_enter:
 
 .Ltrustee:                                      /* the trustee works on order answer_value: hand it the CPU until its cell says done */
         movl    $YIELDS, REQUEST_TRIES(%r8)
-.Lhand: movl    ORDER_ANSWER_VALUE(%r9), %eax
+.Lhand: cmpl    $KIND_TRUSTEE, ORDER_ANSWER_KIND(%r9)   /* a signal handler's call needed the trustee: the helper has kept our result */
+        jne     .Lanswered
+        movl    ORDER_ANSWER_VALUE(%r9), %eax
         cmpl    %eax, REQUEST_CELL + CELL_DONE(%r8)
         je      .Ldone
         cmpl    $0, REQUEST_CELL + CELL_ASLEEP(%r8)
@@ -193,6 +195,8 @@ gate_enter:
         jmp     .Ltrustee
 
 .Ldone: movq    REQUEST_CELL + CELL_RESULT(%r8), %rax
+        cmpl    $KIND_TRUSTEE, ORDER_ANSWER_KIND(%r9)   /* still ours? */
+        jne     .Lanswered
         cmpq    $-ELOOP, %rax                           /* a path that was not what it seemed: have it judged anew */
         je      .Lkernel
         jmp     .Lleave

@@ -207,13 +207,13 @@ static int guard_rseq(struct call *call, int64_t *value)
  * others. What makes a process is birth.c's. */
 static int guard_clone(struct call *call, int64_t *value)
 {
-    const uint64_t plain = CLONE_VM | CLONE_THREAD | CLONE_SIGHAND | CLONE_FILES | CLONE_FS;
+    const uint64_t needed = CLONE_VM | CLONE_SIGHAND, plain = CLONE_FILES | CLONE_FS;
     const uint64_t odd = CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET |
                          CLONE_UNTRACED | CLONE_PIDFD | CLONE_VFORK;
     struct thread *thread = tree_thread(call->process->sandbox, call->tid);
 
-    if (!(call->args[0] & CLONE_THREAD))
-        return PASS;
+    if (!(call->args[0] & CLONE_THREAD) || (call->args[0] & needed) != needed)
+        return PASS;    /* without these the kernel refuses */
     if ((call->args[0] & plain) != plain || call->args[0] & odd) {
         say_notice("clone: a thread that shares less than a thread does is not supported: ENOSYS");
         return refuse(value, ENOSYS);

@@ -250,6 +250,7 @@ void life_gate(struct slot *slot, const struct mailbox_posted *posted)
         mailbox_answer(&slot->space->mailbox, slot->i, ANSWER_KERNEL, 0);    /* no gate of ours posts it */
         return;
     }
+    slot->unread = false;
     call = call_new(process, FROM_GATE, slot->thread->tid, process->arch, posted->nr, posted->arg);
     call->slot = slot;
     call->ip = posted->ip;
@@ -274,7 +275,7 @@ static struct slot *life_adopt(struct thread *thread)
     for (int i = 0; i < MAILBOX_SLOTS && !thread->slot; i++) {
         struct slot *slot = &space->slot[i];
 
-        if (slot->process == process && !slot->thread && slot->trustee && slot != process->spare)
+        if (slot->process == process && !slot->thread && slot->trustee && !slot->working && slot != process->spare)
             thread->slot = slot;
     }
     if (!thread->slot)
@@ -282,20 +283,6 @@ static struct slot *life_adopt(struct thread *thread)
     if (thread->slot)
         thread->slot->thread = thread;
     return thread->slot;
-}
-
-/* Any trustee that the process has, one with nothing to do if there is one. */
-static struct slot *life_any(const struct process *process)
-{
-    struct slot *any = NULL;
-
-    for (int i = 0; i < MAILBOX_SLOTS; i++) {
-        struct slot *slot = &process->space->slot[i];
-
-        if (slot->process == process && slot->trustee && slot != process->spare && (!any || !slot->working))
-            any = slot;
-    }
-    return any;
 }
 
 struct slot *life_slot(struct call *call)
@@ -308,7 +295,7 @@ struct slot *life_slot(struct call *call)
         slot = life_adopt(thread);
     if (slot && (slot->trustee || slot->coming || birth_trustee(process, slot)))
         return slot;
-    return life_any(process);
+    return process->spare;    /* more threads than slots */
 }
 
 void life_stranger(struct thread *thread, uint64_t id, uint64_t key)
@@ -348,6 +335,9 @@ static void life_post(struct slot *slot, struct call *call)
         life_outcome(call, error);
         return;
     }
+    if (slot->unread)
+        mailbox_settle(mailbox, slot->i, slot->result == -ELOOP ? ANSWER_KERNEL : ANSWER_VALUE, slot->result);
+    slot->unread = false;
     memcpy(mailbox->orders[slot->i].bytes, call->arena, call->arena_used);
     slot->seq = mailbox_post(mailbox, slot->i, &order);
     slot->call = call;
@@ -403,6 +393,8 @@ static bool life_finish(struct slot *slot, struct call *call, int64_t result)
     }
     if (call->moves)
         guard_moved(call->process);
+    slot->unread = call->answered;
+    slot->result = result;
     if (call->answered)
         call_free(call);
     else

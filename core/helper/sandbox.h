@@ -37,6 +37,8 @@ struct slot {
     bool working;               /* no evidence yet that it is done */
     bool high;                  /* the trustee was asked for the upper part of a result */
     int64_t low;                /* the part that came first */
+    bool unread;                /* a gate was told to wait for the cell, and may not have looked yet: */
+    int64_t result;             /* for this */
     bool queued;                /* a gate's call waits for the trustee: its window is not looked at until then */
     bool rings;                 /* its trustee will wake the helper when it is done */
     bool watched;               /* its gate may post: the helper looks */

@@ -88,6 +88,14 @@ void mailbox_answer(struct mailbox *mailbox, int i, enum answer_kind kind, int64
         futex_wake(&order->answer_seq);
 }
 
+void mailbox_settle(struct mailbox *mailbox, int i, enum answer_kind kind, int64_t value)
+{
+    struct order *order = &mailbox->orders[i];
+
+    __atomic_store_n(&order->answer_value, value, __ATOMIC_RELAXED);
+    __atomic_store_n(&order->answer_kind, kind, __ATOMIC_SEQ_CST);
+}
+
 uint32_t mailbox_post(struct mailbox *mailbox, int i, const struct mailbox_order *order)
 {
     struct order *window = &mailbox->orders[i];

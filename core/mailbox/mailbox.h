@@ -69,6 +69,9 @@ bool mailbox_take(struct mailbox *mailbox, int i, struct mailbox_posted *posted)
 /* Answer the request that was taken last. */
 void mailbox_answer(struct mailbox *mailbox, int i, enum answer_kind kind, int64_t value);
 
+/* Keep the result of an order that a gate was told to wait for, in its answer: the trustee's cell is about to be needed. */
+void mailbox_settle(struct mailbox *mailbox, int i, enum answer_kind kind, int64_t value);
+
 /* Give an order; the one before must be over (mailbox_evidence). Returns its seq. */
 uint32_t mailbox_post(struct mailbox *mailbox, int i, const struct mailbox_order *order);
 /* Wake a trustee that sleeps: needed when no gate waits that would do it. */
