@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/filter.h>
+#include <linux/ioprio.h>
 #include <linux/seccomp.h>
 #include <sched.h>
 #include <signal.h>
@@ -51,6 +52,8 @@ struct birth {
     struct slot *slot;          /* the newborn's trustee's */
     struct space *home;         /* the newborn's: a new one, or the creator's */
     uint64_t patched;           /* where the program's code leads into the catch; 0: nowhere */
+    bool patches;               /* when the clone was ordered, others' patches were in place, */
+    unsigned patches_set;       /* and so many had been set before */
     bool caught, born, cloned;
     pid_t pid;
 };
@@ -140,8 +143,8 @@ static int patch_set(struct space *space, enum abi_arch arch, pid_t pid, uint64_
         patch->users++;
         return 0;
     }
-    for (int i = 0; i < SPACE_PATCHES && !patch; i++)
-        if (!space->patch[i].users)
+    for (int i = 0; i < SPACE_PATCHES; i++)
+        if (!space->patch[i].users && (!patch || space->patch[i].at == at))
             patch = &space->patch[i];
     if (!patch)
         return -EAGAIN;
@@ -153,6 +156,7 @@ static int patch_set(struct space *space, enum abi_arch arch, pid_t pid, uint64_
     }
     patch->at = at;
     patch->users = 1;
+    space->patches_set++;
     return 0;
 }
 
@@ -164,11 +168,19 @@ static void patch_clear(struct space *space, enum abi_arch arch, uint64_t at)
         (void)!pwrite(space->memory, patch->original, arch == ABI_X86_64 ? 13 : 5, (off_t)at);
 }
 
-/* A child that was copied while somebody else's patch was in place gets the true code back. */
+static bool patch_any(const struct space *space)
+{
+    for (int i = 0; i < SPACE_PATCHES; i++)
+        if (space->patch[i].users)
+            return true;
+    return false;
+}
+
+/* A child may have been copied while somebody else's patch was in place: it gets the true code back. */
 static void patch_heal(const struct space *parent, struct space *child, enum abi_arch arch, pid_t pid)
 {
     for (int i = 0; i < SPACE_PATCHES; i++)
-        if (parent->patch[i].users && space_memory(child, pid) >= 0)
+        if (parent->patch[i].at && space_memory(child, pid) >= 0)
             (void)!pwrite(child->memory, parent->patch[i].original, arch == ABI_X86_64 ? 13 : 5, (off_t)parent->patch[i].at);
 }
 
@@ -519,11 +531,13 @@ void birth_caught(struct thread *thread, uint64_t id, uint64_t window)
 
 void birth_order(struct call *call, struct mailbox_order *order)
 {
-    const struct birth *birth = call->birth;
+    struct birth *birth = call->birth;
     const struct wish *wish = &birth->wish;
     bool wide = birth->arch == ABI_X86_64;
     struct birth_steps steps = { 0 };
 
+    birth->patches = patch_any(birth->space);
+    birth->patches_set = birth->space->patches_set;
     birth_first_part(birth, call->slot, &steps);
     memcpy(&call->slot->space->mailbox.orders[call->slot->i].birth, &steps, offsetof(struct birth_steps, map));
     *order = (struct mailbox_order){ .command = ORDER_SPAWN, .nr = nr_of(birth->arch, "clone"), .arg = { TRUSTEE_FLAGS } };
@@ -586,17 +600,24 @@ bool birth_cloned(struct call *call, int64_t result)
 }
 
 /* Scheduling attributes belong to threads; the clone has those of the trustee. */
-static void birth_schedule(pid_t from, pid_t to)
+void birth_schedule(pid_t from, pid_t to)
 {
+    struct sched_param param;
     cpu_set_t own, wanted;
-    int nice;
+    int nice, policy, io;
 
     if (sched_getaffinity(from, sizeof wanted, &wanted) == 0 && sched_getaffinity(to, sizeof own, &own) == 0 && !CPU_EQUAL(&own, &wanted))
         sched_setaffinity(to, sizeof wanted, &wanted);
+    policy = sched_getscheduler(from);
+    if (policy >= 0 && policy != sched_getscheduler(to) && sched_getparam(from, &param) == 0)
+        sched_setscheduler(to, policy, &param);
     errno = 0;
     nice = getpriority(PRIO_PROCESS, (id_t)from);
     if (!errno && nice != getpriority(PRIO_PROCESS, (id_t)to))
         setpriority(PRIO_PROCESS, (id_t)to, nice);
+    io = (int)syscall(SYS_ioprio_get, IOPRIO_WHO_PROCESS, from);
+    if (io >= 0 && io != (int)syscall(SYS_ioprio_get, IOPRIO_WHO_PROCESS, to))
+        syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, to, io);
 }
 
 static void birth_tell(const struct process *child)
@@ -659,12 +680,13 @@ static void birth_process_born(struct birth *birth, struct sandbox *sandbox, pid
         if (parent)
             parent->shares_cwd = true;
     }
+    child->creator = birth->thread ? birth->thread->tid : 0;
     if (birth->thread) {
         birth_schedule(birth->thread->tid, pid);
         if (birth->home != birth->space)
             memcpy(thread->rseq, birth->thread->rseq, sizeof thread->rseq);
     }
-    if (birth->home != birth->space)
+    if (birth->home != birth->space && (birth->patches || birth->space->patches_set != birth->patches_set))
         patch_heal(birth->space, birth->home, birth->arch, pid);
     birth_gate(birth, birth->slot, caught);
     birth_tell(child);

@@ -21,6 +21,9 @@ void birth_spare(struct process *process, struct slot *by);
 /* Order a trustee for a slot that has none, from the spare one. False: there is no spare one. */
 bool birth_trustee(struct process *process, struct slot *slot);
 
+/* Give one thread the scheduling attributes of another: they belong to threads, and a clone or an exec of the trustee has the trustee's. */
+void birth_schedule(pid_t from, pid_t to);
+
 /* For life.c: the call's order, and what became of it: true when the trustee is done with it for good. */
 void birth_order(struct call *call, struct mailbox_order *order);
 bool birth_cloned(struct call *call, int64_t result);

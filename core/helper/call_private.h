@@ -43,6 +43,7 @@ struct call {
     uint64_t args[6];
     bool rewritten;             /* an argument is not what the program gave */
     bool watched;               /* the policy's after() wants the result */
+    bool twin;                  /* the trustee makes it first, then the thread itself */
     bool moves;                 /* it changes the working directory */
     bool answered;              /* the gate has its answer; the call lives on until its trustee is done with the pins */
     uint8_t copied;             /* bit i: argument i is executed from our copy */

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "core/base/say.h"
+#include "core/helper/birth.h"
 #include "core/helper/memory.h"
 #include "core/helper/spawn.h"
 #include "core/helper/tree.h"
@@ -406,6 +407,8 @@ int exec_begin(struct call *call, int64_t *value)
         return 1;
     }
     exec->mask = exec_mask(call->tid);
+    if (call->slot->trustee)
+        birth_schedule(call->tid, call->slot->trustee);
     call->process->exec = exec;
     call->exec = exec;
     return 0;

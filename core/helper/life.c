@@ -8,6 +8,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -77,6 +78,14 @@ static bool life_process(struct call *call)
     return true;
 }
 
+/* What a thread sets for itself and a child or a program executed by the trustee would inherit from the trustee: both make the call. */
+static bool life_twin(const struct call *call)
+{
+    if (strcmp(call->row->name, "personality") == 0)
+        return (uint32_t)call->args[0] != UINT32_MAX;
+    return strcmp(call->row->name, "prctl") == 0 && call->args[0] == PR_SET_TIMERSLACK;
+}
+
 static void life_allow(struct call *call)
 {
     int64_t value = 0;
@@ -90,6 +99,9 @@ static void life_allow(struct call *call)
             life_outcome(call, value);
         else
             life_give(call);
+    } else if (life_twin(call) && !call->rewritten) {
+        call->twin = true;
+        life_give(call);
     } else if (life_in_thread(call)) {
         if (call->rewritten || call->copied)
             say_notice("%s can only run in its own thread: what the policy changed in its arguments is ignored, the call is denied", call->row->name);
@@ -390,6 +402,10 @@ static bool life_finish(struct slot *slot, struct call *call, int64_t result)
         slot_done(slot);
         life_post(slot, call);
         return true;
+    }
+    if (call->twin) {
+        life_go_on(call);
+        return false;
     }
     if (call->moves)
         guard_moved(call->process);

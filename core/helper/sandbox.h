@@ -79,7 +79,8 @@ struct space {
     uint64_t trampolines_at;    /* where the process has them */
     struct born_filter *born_filter;    /* NULL: not made yet */
     int memory;                 /* /proc/PID/mem; -1 */
-    struct patch patch[SPACE_PATCHES];
+    struct patch patch[SPACE_PATCHES];    /* those in place, and the latest that were */
+    unsigned patches_set;       /* so far */
 };
 
 struct thread {
@@ -113,7 +114,8 @@ struct process {
     int trustees;               /* that live */
     struct slot *spare;         /* a trustee that does nothing but make others; NULL as long as there is one thread */
     struct exec *exec;          /* under way */
-    int deathsig;               /* prctl(PR_SET_PDEATHSIG) of its main thread: exec keeps it */
+    pid_t creator;              /* the thread that forked it; 0: it has ended */
+    int deathsig;               /* prctl(PR_SET_PDEATHSIG) of its main thread, which is the end of its creator; exec keeps it */
 };
 
 enum { TREE_BUCKETS = 256, WATCHED_MAX = 8 };

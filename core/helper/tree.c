@@ -279,8 +279,21 @@ struct thread *tree_thread(struct sandbox *sandbox, pid_t tid)
     return NULL;
 }
 
+/* The kernel would tell the children of a thread by their death signal (PR_SET_PDEATHSIG), but to it they are a trustee's. */
+static void thread_mourned(const struct thread *thread)
+{
+    for (int i = 0; i < TREE_BUCKETS; i++)
+        for (struct process *child = thread->process->sandbox->process[i]; child; child = child->next)
+            if (child->parent == thread->process && child->creator == thread->tid) {
+                child->creator = 0;
+                if (child->deathsig)
+                    kill(child->pid, child->deathsig);
+            }
+}
+
 void tree_thread_exits(struct thread *thread)
 {
+    thread_mourned(thread);
     thread->exiting = true;
     if (thread->slot)
         slot_leave(thread->slot);
