@@ -1,11 +1,11 @@
 #!/usr/bin/perl
-# The trustee and the gate, as objdump sees them: in the objects, in the linked stubs, and in the bytes embedded in nurse itself. t/lib/Asm.pm has
-# the lists of what is allowed; mutants of the source show that it refuses everything else.
+# The trustee, the gate and the catch, as objdump sees them: in the objects, in the linked stubs, and in the bytes embedded in nurse itself.
+# t/lib/Asm.pm has the lists of what is allowed; mutants of the source show that it refuses everything else.
 
 use strict;
 use warnings;
 use lib 't/lib';
-use Asm qw(offsets constants disassemble_section disassemble_bytes section_bytes relocations check_trustee check_gate);
+use Asm qw(offsets constants disassemble_section disassemble_bytes section_bytes relocations check_trustee check_gate check_catch);
 use File::Temp qw(tempdir);
 use Test::More;
 
@@ -15,12 +15,15 @@ my $build = $ENV{BUILD} // 'build';
 my $nurse = $ENV{NURSE} // "$build/nurse";
 my $dir = tempdir('nurse-asm-XXXXXX', TMPDIR => 1, CLEANUP => 1);
 my $o = offsets("$build/gen/offsets.h");
-my $layout = constants('core/mailbox/layout.h', qw(STUB_TRUSTEE STUB_GATE));
+my $layout = constants('core/mailbox/layout.h', qw(STUB_TRUSTEE STUB_GATE KEEP_REQUEST));
 my %class = (x86_64 => 64, i386 => 32);
 
-# The calls that a trustee makes of its own: sched_yield, futex, set_robust_list, exit.
-my %numbers = (x86_64 => [24, 202, 273, 60], i386 => [158, 240, 311, 1]);
-my %least = (trustee => 60, gate => 70);
+# Where the catch begins in the gate's page, and where in the catch a newborn does.
+my ($catch, $born) = map { hex } slurp('core/mailbox/layout.h') =~ /STUB_CATCH = STUB_GATE \+ (0x\w+),.*STUB_BORN = STUB_CATCH \+ (0x\w+),/s;
+
+# The calls that a trustee makes of its own: sched_yield, futex, set_robust_list, exit, exit_group.
+my %numbers = (x86_64 => [24, 202, 273, 60, 231], i386 => [158, 240, 311, 1, 252]);
+my %least = (trustee => 200, gate => 120);
 
 sub slurp {
     my ($file) = @_;
@@ -37,20 +40,23 @@ sub spew {
     return $file;
 }
 
+# Where a gate of i386 leaves for the catch, seen from its beginning; in the objects nobody knows yet.
+my %beyond = (x86_64 => -1, i386 => -1);
+
 sub check {
     my ($room, $instructions, $arch) = @_;
-    return $room eq 'trustee' ? check_trustee($instructions, $arch, $o, $numbers{$arch}) : check_gate($instructions, $arch);
+    return $room eq 'trustee' ? check_trustee($instructions, $arch, $o, $numbers{$arch}) : check_gate($instructions, $arch, $beyond{$arch});
 }
 
-# One test: the instructions pass, there are enough of them, and they fill their page.
+# One test: the instructions pass, there are enough of them, and they fill so many bytes.
 sub clean {
-    my ($room, $instructions, $arch, $name) = @_;
+    my ($room, $instructions, $arch, $size, $name) = @_;
     my @complaints = check($room, $instructions, $arch);
     my $bytes = 0;
     $bytes += $_->{size} for @$instructions;
     my $code = grep { $_->{op} ne 'int3' } @$instructions;
     push @complaints, "only $code instructions" if $code < $least{$room};
-    push @complaints, "$bytes bytes, not a page" if $bytes != 4096;
+    push @complaints, "$bytes bytes, not $size" if $bytes != $size;
     splice @complaints, 10, @complaints, '...' if @complaints > 10;
     ok(!@complaints, $name) or diag(join "\n", @complaints);
     return;
@@ -81,21 +87,44 @@ sub stub_page {
     return substr $bytes, $offset + $place, 4096;
 }
 
+# The gate's page: gate, then room, then the catch. Both have addresses in them that only the linker knows, so the stub's bytes are what is checked.
+sub gate_page {
+    my ($page, $arch, $symbols, $name) = @_;
+    my $object = "$build/$class{$arch}/asm/$arch";
+    my ($gate, $caught) = (length section_bytes("$object/gate.o", '.gate'), length section_bytes("$object/catch.o", '.catch'));
+    ok($gate <= $catch && $caught <= 4096 - $catch, "$name: gate and catch have room");
+    $beyond{$arch} = $symbols->{catch_return} - $layout->{STUB_GATE} if $symbols->{catch_return};
+    clean('gate', disassemble_bytes(spew("$dir/gate", substr $page, 0, $gate), $arch), $arch, $gate, "$name: the gate");
+    my @entries = (0, $born, $symbols->{catch_return} ? $beyond{$arch} - $catch : ());
+    my @complaints = check_catch(disassemble_bytes(spew("$dir/catch", substr $page, $catch, $caught), $arch), $arch, @entries);
+    ok(!@complaints, "$name: the catch") or diag(join "\n", @complaints);
+}
+
 my %place = (trustee => $layout->{STUB_TRUSTEE}, gate => $layout->{STUB_GATE});
+my @outside = qw(gate_request gate_board catch_return);
 for my $arch (sort keys %class) {
     my $stub = embedded("stub_$arch");
-    ok(length $stub > 0x3000 && $stub eq slurp("$build/$class{$arch}/stub.elf"), "$arch: the stub in nurse is stub.elf, byte for byte");
-    for my $room (qw(trustee gate)) {
-        my $object = "$build/$class{$arch}/asm/$arch/$room.o";
-        clean($room, disassemble_section($object, ".$room"), $arch, "$arch $room: the object");
-        is(relocations($object, ".$room", $room eq 'gate' ? 'gate_request' : undef), 0, "$arch $room: nothing to relocate but its distance from the window");
-        clean($room, disassemble_section("$build/$class{$arch}/stub.elf", ".$room"), $arch, "$arch $room: the stub");
-        my $page = stub_page($stub, $arch, $place{$room});
-        clean($room, disassemble_bytes(spew("$dir/page", $page), $arch), $arch, "$arch $room: the page in nurse, where layout.h says");
-        ok($page eq section_bytes($object, ".$room"), "$arch $room: the page in nurse is the object's section") if $room eq 'trustee';
-    }
-    cmp_ok(symbols("$build/$class{$arch}/stub.elf")->{trustee_run}, '==', $place{trustee}, "$arch: the trustee begins where its page does");
-    cmp_ok(symbols("$build/$class{$arch}/stub.elf")->{gate_enter}, '==', $place{gate}, "$arch: so does the gate");
+    my ($file, $object) = ("$build/$class{$arch}/stub.elf", "$build/$class{$arch}/asm/$arch");
+    my $symbols = symbols($file);
+    ok(length $stub > 0x3000 && $stub eq slurp($file), "$arch: the stub in nurse is stub.elf, byte for byte");
+
+    clean('trustee', disassemble_section("$object/trustee.o", '.trustee'), $arch, 4096, "$arch trustee: the object");
+    is(relocations("$object/trustee.o", '.trustee'), 0, "$arch trustee: nothing to relocate");
+    clean('trustee', disassemble_section($file, '.trustee'), $arch, 4096, "$arch trustee: the stub");
+    my $page = stub_page($stub, $arch, $place{trustee});
+    clean('trustee', disassemble_bytes(spew("$dir/page", $page), $arch), $arch, 4096, "$arch trustee: the page in nurse, where layout.h says");
+    ok($page eq section_bytes("$object/trustee.o", '.trustee'), "$arch trustee: the page in nurse is the object's section");
+    cmp_ok($symbols->{trustee_run}, '==', $place{trustee}, "$arch: the trustee begins where its page does");
+
+    is(relocations("$object/$_.o", ".$_", @outside), 0, "$arch $_: nothing to relocate but its distance from windows and catch") for qw(gate catch);
+    gate_page(section_bytes($file, '.gate'), $arch, $symbols, "$arch gate's page: the stub");
+    gate_page(stub_page($stub, $arch, $place{gate}), $arch, $symbols, "$arch gate's page in nurse, where layout.h says");
+    is(length section_bytes($file, '.gate'), 4096, "$arch: gate and catch are a page");
+    cmp_ok($symbols->{gate_enter}, '==', $place{gate}, "$arch: the gate begins where the page does");
+    cmp_ok($symbols->{catch_enter}, '==', $place{gate} + $catch, "$arch: the catch in its middle");
+    cmp_ok($symbols->{catch_born}, '==', $place{gate} + $catch + $born, "$arch: and the newborn's entry 16 bytes on");
+    cmp_ok($symbols->{gate_request}, '==', $layout->{KEEP_REQUEST}, "$arch: the stub knows where request windows lie");
+    cmp_ok($symbols->{gate_board} - $symbols->{gate_request}, '==', $o->{REQUESTS_TO_BOARD}, "$arch: and the board");
 }
 
 # --- mutants: the checker must refuse each of them -------------------------------------------------------
@@ -120,7 +149,7 @@ sub insert { my ($text) = @_; return sub { s/^(\.Lexecute:.*\n)/$1$text\n/m } }
 sub append { my ($text) = @_; return sub { s/^(\.Lexit:.*\n)/$1$text\n/m } }
 sub edit   {
     my ($from, $to) = @_;
-    return sub { s{$from}{ my $first = $1 // ""; $to =~ s/\$1/$first/r }e };
+    return sub { s{$from}{ my @part = ('', $1, $2); $to =~ s/\$(?|([12])|\{([12])\})/$part[$1] \/\/ ''/ger }me };
 }
 
 my @both = (
@@ -133,16 +162,102 @@ my @both = (
     ['a jump into the padding',      edit('jmp     \.Lreport', 'jmp trustee_run + 4095'), qr/jumps to no instruction/],
     ['a conditional jump elsewhere', insert('je .Lexecute + 3'),              qr/jumps to no instruction/],
     ['a jump to a symbol',           insert('jmp elsewhere'),                 qr/jumps to no instruction|relocation/],
-    ['no end',                       edit('ud2\n        \.size', "nop\n        .size"), qr/not on the list/],
-    ['no end, all allowed',          edit('ud2\n        \.size', "mfence\n        .size"), qr/control runs out/],
+    ['no end',                       edit('jmp     \*%(?:r15|ebp)\n(        \.size   trustee_boot)', "nop\n\$1"), qr/the boot should have/],
+    ['no end, all allowed',          edit('jmp     \*%(?:r15|ebp)\n(        \.size   trustee_boot)', "mfence\n\$1"), qr/the boot should have/],
     ['code that nothing reaches',    edit('(\.Lexit:)', "ud2\n\$1"),          qr/not reachable|control|jumps/],
-    ['code behind the end',          edit('ud2\n        \.size', "ud2\n        mfence\n        ud2\n        .size"), qr/not reachable/],
+    ['code behind the end',          edit('(\.size   trustee_run)', "mfence\n        ud2\n        \$1"), qr/not reachable/],
+    ['an exit that goes on',         edit('(\.Lexit:(?:.*\n){4})        ud2', "\$1        mfence"), qr/runs into the newborn/],
     ['a call of its own: execve',    append("movl \$11, %eax\n        KERNEL"), qr/is not the trustee's/],
     ['a number from a register',     append("movl %edx, %eax\n        KERNEL"), qr/number from/],
     ['a second order',               append("LOAD(ORDER_NR)\n        KERNEL"), qr/2 calls with the number/],
     ['a number from another field',  append("LOAD(ORDER_ARG0)\n        KERNEL"), qr/number from/],
     ['a jump in front of a call',    edit('(movl    \$FUTEX_WAIT,)', "je 7f\n        \$1"), qr/number from nowhere/],
     ['half a write to eax',          append("movl \$1, %eax\n        shll \$1, %eax\n        KERNEL"), qr/number from nowhere/],
+);
+
+# Of the pieces that are spelled out.
+my @pieces = (
+    ['a second clone',               append("movl \$__NR_clone, %eax\n        KERNEL"),   qr/2 clones/],
+    ['no clone',                     edit('(movl    \$)__NR_clone', '$1__NR_fork'),      qr/0 clones/],
+    ['a clone with another argument', edit('(\.Lspawn:(?:.*\n)*?.*ORDER_ARG)1', '$12'),   qr/the spawn should have/],
+    ['a clone whose zero is a result', edit('        jz      \.Lborn\n', ''),     qr/the spawn should have/],
+    ['a parent that is born',        edit('jz      \.Lborn', 'jnz     .Lborn'),          qr/the spawn should have/],
+    ['a newborn that is no newborn', edit('jz      \.Lborn', 'jz      .Lexit'),          qr/the newborn should have/],
+    ['a way to the newborn',         edit('(\.Lspawn:)', "je      .Lborn\n\$1"),         qr/jumps into the newborn/],
+    ['a way to its middle',          edit('(\.Lspawn:)', "je      .Lhello\n\$1"),        qr/jumps into the newborn/],
+    ['a way to its end',             sub { s/^(\.Lspawn:)/je 8f\n$1/m; s/^(.*jmp     \*%(?:r13|eax)\n)/8: $1/m }, qr/jumps into the newborn/],
+    ['a way to the boot',            edit('(\.Lspawn:)', "je      trustee_boot\n\$1"),   qr/jumps into the boot/],
+    ['a way into the boot',          sub { s/^(\.Lspawn:)/je 8f\n$1/m; s/^(trustee_boot:\n.*\n)/${1}8:/m }, qr/jumps into the boot/],
+    ['a way into the spawn',         sub { s/^(\.Lexecute:)/jne 8b\n$1/m; s/(__NR_clone, %eax\n)/${1}8:/ }, qr/jumps into the spawn/],
+    ['a newborn of another kind',    edit('(\.Lborn:.*)BIRTH_KIND', '$1BIRTH_SELECTORS'), qr/the newborn should have/],
+    ['another order window',         edit('BIRTH_ORDER', 'ORDER_ARG0'),                  qr/the newborn should have/],
+    ['another cell',                 edit('BIRTH_CELL', 'BIRTH_ORDER'),                  qr/the newborn should have/],
+    ['a newborn that stores',        edit('(\.Lborn:)', "\$1  STORE\n"),                   qr/the newborn should have/],
+    ['a newborn with more to do',    edit('(\.Lhello:)', "mfence\n\$1"),                 qr/the newborn should have/],
+    ['a step that is not last',      edit('BIRTH_HELLO', 'BIRTH_LOCK'),                  qr/the newborn should have/],
+    ['a step left out',              edit('(\.irp k, )0, ', '$1'),                       qr/the newborn should have/],
+    ['a step twice',                 edit('(\.irp k, )0, ', '${1}0, 0, '),               qr/the newborn should have/],
+    ['steps in another order',       edit('(\.irp k, )0, 1', '${1}1, 0'),                qr/the newborn should have/],
+    ['one window instead of two',    edit('(\.irp at, BIRTH_MAP, BIRTH_MAP\+)3', '${1}0'), qr/the newborn should have/],
+    ['a step that may fail',         edit('(\.macro STEP at\n(?:.*\n)*?)        ja      \.Ldie\n', '$1'), qr/the newborn should have/],
+    ['a failure that goes on',       edit('(\.macro STEP at\n(?:.*\n)*?.*ja      )\.Ldie', '$1.Lwait'), qr/the newborn should have/],
+    ['another limit of failure',     edit('FAILED -4096', 'FAILED -1'),                  qr/the newborn should have/],
+    ['another nothing',              edit('(\.macro STEP at\n(?:.*\n)*?.*)STEP_NOTHING', '${1}STEP_SIZE'), qr/the newborn should have/],
+    ['a trustee that goes on',       edit('(\.Lhello:(?:.*\n)*?        je      )\.Lwait', '$1 1f'), qr/the newborn should have/],
+    ['a trustee\'s copy that goes on', edit('(LOAD_STEP BIRTH_TRUSTEE(?:.*\n)*?        jz      )\.Lwait', '$1.Lhello'), qr/the newborn should have/],
+    ['another way on',               edit('BIRTH_RESUME', 'BIRTH_CELL'),                 qr/the newborn should have/],
+    ['an untrustee without its lock', sub { s/^        STEP    BIRTH_LOCK\n//m || s/movl    \$__NR_seccomp, %eax\n.*int.*\n// }, qr/the newborn should have/],
+    ['another first call',           edit('CALL_OF_NURSE', '__NR_execve'),               qr/the boot should have/],
+    ['another first report',         edit('SAY_BOOT', 'SAY_THREAD'),                     qr/the boot should have/],
+    ['a boot that goes elsewhere',   edit('(trustee_boot:(?:.*\n){4}        jmp     \*)%(?:r15|ebp)', '$1WINDOWS'), qr/the boot should have/],
+    ['a second boot',                edit('(        \.size   trustee_boot)', "movl \$SAY_BOOT, %edi\n        KERNEL\n        jmp *LAST\n\$1"),
+                                     qr/the boot should have/],
+    ['code in front of the boot',    edit('(trustee_boot:\n)', "\$1 mfence\n"),          qr/not reachable/],
+);
+my %piece = (
+    x86_64 => [
+        ['windows the wrong way round',  edit('(        movq    BIRTH_CELL.*\n)(.*\n)', '$2$1'), qr/the newborn should have/],
+        ['the old order window',         edit('(        movq    BIRTH_ORDER.*\n)', ''),  qr/the newborn should have/],
+        ['a window beside the newborn',  insert('movq BIRTH_CELL(%rbx), %rbp'),          qr/not on the list/],
+        ['an order window beside it',    insert('movq BIRTH_ORDER(%rbx), %rbx'),         qr/not on the list/],
+        ['a birth read by a trustee',    insert('movq BIRTH_RESUME(%rbx), %rax'),        qr/not on the list/],
+        ['the jump that is the newborn\'s', insert('jmp *%r13'),                        qr/not on the list/],
+        ['the jump that is the boot\'s', insert('jmp *%r15'),                            qr/not on the list/],
+        ['the boot\'s register',         insert('movq %rax, %r15'),                      qr/not on the list/],
+        ['a descriptor in another place', edit('(movq    %r14, )%r8', '$1%r9'),           qr/the newborn should have/],
+        ['a descriptor before its step', edit('(        LOAD_STEP \\\\at\+STEP_SIZE\n)(.*\n)', '$2$1'), qr/the newborn should have/],
+        ['a thread id from the window',  edit('(        LOAD_STEP BIRTH_HELLO\n).*\n', '$1'), qr/the newborn should have/],
+        ['resumed by a result',          edit('jmp     \*%r13', 'jmp     *%r14'),        qr/the newborn should have/],
+        ['resumed through memory',       edit('jmp     \*%r13', 'jmp     *BIRTH_RESUME(%rbx)'), qr/the newborn should have/],
+        ['locked too late',              edit('(        STEP    BIRTH_LOCK\n)(        jmp     \*%r13\n)', '$2$1'), qr/the newborn should have/],
+        ['a comparison with the cell',   insert('test %eax, CELL_DONE(%rbp)'),           qr/not on the list/],
+        ['a test of two registers',      insert('test %rax, %rdx'),                      qr/not on the list/],
+        ['an unsigned branch',           insert('ja .Ldie'),                             qr/not on the list/],
+    ],
+    i386 => [
+        ['a selector of a result',       edit('(movd    )%mm6, %ecx', '$1%mm2, %ecx'),    qr/the newborn should have/],
+        ['segments the wrong way round', edit('(        movw    %cx, %)fs', '$1gs'),      qr/the newborn should have/],
+        ['a segment beside the newborn', insert('movw %cx, %fs'),                        qr/not on the list/],
+        ['a cell beside it',             insert('movw %cx, %gs'),                        qr/not on the list/],
+        ['another segment',              insert('movw %ax, %es'),                        qr/not on the list/],
+        ['an address for futex of another field', edit('(BIRTH_CELL, %eax\n        movd    %eax, )%mm4', '$1%mm3'), qr/the newborn should have/],
+        ['what the newborn keeps',       insert('movd %eax, %mm5'),                      qr/not on the list/],
+        ['where it goes on',             insert('movd %eax, %mm6'),                      qr/not on the list/],
+        ['what it kept, read',           insert('movd %mm6, %eax'),                      qr/not on the list/],
+        ['a segment that was not set',   edit('(        movl    \$__NR_set_thread_area, %eax\n.*\n.*\n)        jnz     \.Ldie\n', '$1'),
+                                         qr/the newborn should have/],
+        ['another descriptor',           edit('(BIRTH_SEGMENT \+ )STEP_SIZE \+ ', '$1'),  qr/the newborn should have/],
+        ['a call with set_thread_area',  append("movl \$__NR_set_thread_area, %eax\n        int \$0x80"), qr/is not the trustee's/],
+        ['a descriptor in another place', edit('(movd    %mm2, )%edi', '$1%esi'),         qr/the newborn should have/],
+        ['a filter from a register',     edit('(        movd    )%mm5, %edx', '$1%mm2, %edx'), qr/the newborn should have/],
+        ['another way to lock',          edit('(movl    \$)SECCOMP_SET_MODE_FILTER', '${1}2'), qr/the newborn should have/],
+        ['a lock that failed',           edit('(__NR_seccomp, %eax\n.*\n.*\n)        jnz     \.Ldie\n', '$1'), qr/the newborn should have/],
+        ['resumed by a result',          edit('(movd    )%mm6, %eax\n        jmp', "\$1%mm2, %eax\n        jmp"), qr/the newborn should have/],
+        ['the cell of another',          edit('(movd    )%mm4, %ebp', '$1%mm3, %ebp'),    qr/the newborn should have/],
+        ['the jump that is the newborn\'s', insert('jmp *%eax'),                        qr/not on the list/],
+        ['the jump that is the boot\'s', insert('jmp *%ebp'),                            qr/not on the list/],
+        ['an unsigned branch',           insert('ja .Ldie'),                             qr/not on the list/],
+    ],
 );
 
 my %only = (
@@ -220,8 +335,12 @@ my %only = (
 # The words in @both that are spelled differently.
 sub spell {
     my ($arch) = @_;
-    return $arch eq 'x86_64' ? sub { s/KERNEL/syscall/g; s/LOAD\((\w+)\)/movq $1(%rbx), %rax/g }
-                             : sub { s/KERNEL/int \$0x80/g; s/LOAD\((\w+)\)/movl %fs:$1, %eax/g };
+    my %word = $arch eq 'x86_64' ? (KERNEL => 'syscall', LAST => '%r15', WINDOWS => '%rax', STORE => 'movq %rax, CELL_RESULT(%rbp)')
+                                 : (KERNEL => 'int $0x80', LAST => '%ebp', WINDOWS => '%eax', STORE => 'movl %eax, %gs:CELL_RESULT');
+    return sub {
+        s/\b(KERNEL|LAST|WINDOWS|STORE)\b/$word{$1}/g;
+        s/\bLOAD\((\w+)\)/$arch eq 'x86_64' ? "movq $1(%rbx), %rax" : "movl %fs:$1, %eax"/ge;
+    };
 }
 
 # A label for the mutant that jumps to just before a call instruction.
@@ -233,8 +352,8 @@ sub land {
 
 for my $arch (sort keys %class) {
     my $object = mutant($arch, 'trustee', \&same);
-    clean('trustee', disassemble_section($object, '.trustee'), $arch, "$arch: the unchanged source passes");
-    for (@both, @{ $only{$arch} }) {
+    clean('trustee', disassemble_section($object, '.trustee'), $arch, 4096, "$arch: the unchanged source passes");
+    for (@both, @pieces, @{ $only{$arch} }, @{ $piece{$arch} }) {
         my ($name, $change, $expected) = @$_;
         my ($spell, $land) = (spell($arch), land($arch));
         $object = mutant($arch, 'trustee', sub { $change->(); $spell->(); $land->() if /je 7f/ });
@@ -261,13 +380,30 @@ my @gates = (
     ['i386',   'an early return',        edit('(\.Lpost:)', "\$1 ret\n"),        qr/returns with 16 bytes/],
     ['i386',   'the stack moved',        edit('(\.Lpost:)', "\$1 subl \$4, %esp\n"), qr/changes the stack pointer/],
     ['i386',   'a load of the caller\'s frame', edit('SAVED\(%esp\)', '20(%esp)'), qr/reads beyond the return address/],
+    ['i386',   'the program\'s thread area', edit('movl    %gs:0,', 'movl    %gs:4,'),            qr/neither load nor store of the windows/],
+    ['i386',   'a way to the catch with too much', edit('(\.Lpost:)', "\$1 jmp catch_return\n"), qr/to the catch with 16 bytes/],
+    ['i386',   'to the catch without flags', edit('(        jmp     catch_return)', "        popfl\n\$1"), qr/to the catch with 0 bytes/],
     ['i386',   'the program\'s memory',  edit('(\.Lpost:)', "\$1 movl (%ebx), %eax\n"), qr/neither load nor store of the windows/],
 );
+my $near = sub { s/\.hidden catch_return/.set catch_return, gate_enter + $beyond{i386}/ };    # what the linker would do
+for my $arch (sort keys %class) {
+    my $instructions = disassemble_section(mutant($arch, 'gate', $arch eq 'i386' ? $near : \&same), '.gate');
+    is_deeply([check('gate', $instructions, $arch)], [], "$arch gate: the unchanged source passes");
+}
 for (@gates) {
     my ($arch, $name, $change, $expected) = @$_;
-    my $object = mutant($arch, 'gate', $change);
+    my $object = mutant($arch, 'gate', sub { $change->(); $near->() if $arch eq 'i386' });
     if (!$object) { fail("$arch gate, mutant: $name"); next }
     like(join("\n", check('gate', disassemble_section($object, '.gate'), $arch)), $expected, "$arch gate, mutant: $name");
+}
+
+# Catches.
+for (['a push', 'pushq %rax', qr/touches the stack/], ['a call', 'call catch_enter', qr/touches the stack/],
+     ['a store below the stack', 'movq %rax, -8(%rsp)', qr/touches the stack/], ['a jump elsewhere', 'jmp *%rax', qr/jumps to no instruction/],
+     ['a jump into an instruction', 'jmp catch_born + 1', qr/jumps to no instruction/]) {
+    my ($name, $text, $expected) = @$_;
+    my $object = mutant('x86_64', 'catch', edit('(\.Lrelease:.*\n)', "\$1$text\n"));
+    like(join("\n", check_catch(disassemble_section($object, '.catch'), 'x86_64', 0, $born)), $expected, "x86_64 catch, mutant: $name");
 }
 
 # A check that finds nothing to check has failed.

@@ -12,6 +12,7 @@
 
 #define FUTEX_WAIT 0
 #define FUTEX_WAKE 1
+#define EINTR 4
 #define ELOOP 40
 #define YIELDS 16                               /* hand the CPU over so often before sleeping */
 #define SAVED_EBP 0                             /* what the gate pushes */
@@ -41,7 +42,7 @@ gate_enter:
         popl    %ebp
         addl    $(gate_board - .Lwhere), %ebp
         cmpl    $ROUTES, %eax                   /* only calls with the mailbox route, and only while the helper looks */
-        jae     .Lkernel
+        jae     .Lplain
         btl     %eax, BOARD_ROUTES(%ebp)
         jnc     .Lcreates
         cmpl    $0, BOARD_STRICT(%ebp)
@@ -69,7 +70,23 @@ gate_enter:
         testl   %ecx, %ecx
         jz      .Lpost
 
-.Lkernel:
+.Lkernel:                                       /* interrupted before the helper heard of it: make it again, see core/helper/sites.c */
+        popl    %ebp
+        popl    %edx
+        popl    %ecx
+        popfl
+        pushl   %eax
+1:      int     $0x80
+        pushfl
+        cmpl    $-EINTR, %eax
+        jne     2f
+        popfl
+        movl    (%esp), %eax
+        jmp     1b
+2:      popl    4(%esp)                         /* the flags take the number's place */
+        jmp     catch_return
+
+.Lplain:                                        /* whose EINTR is the program's business */
         popl    %ebp
         popl    %edx
         popl    %ecx
@@ -93,20 +110,14 @@ gate_enter:
         popl    %eax
         jmp     .Lkernel
 
-.Lcreates:                                      /* a call that may create a process ends in the catch */
+.Lcreates:                                      /* a call that may create a process ends in the catch as well */
         cmpl    $__NR_fork, %eax
-        je      1f
+        je      .Lkernel
         cmpl    $__NR_vfork, %eax
-        je      1f
+        je      .Lkernel
         cmpl    $__NR_clone, %eax
-        jne     .Lkernel
-1:      popl    %ebp
-        popl    %edx
-        popl    %ecx
-        popfl
-        int     $0x80
-        pushfl
-        jmp     catch_return
+        je      .Lkernel
+        jmp     .Lplain
 
 .Lpost: movl    %eax, REQUEST_NR(%ebp)            /* post */
         movl    %ebx, REQUEST_ARG0(%ebp)

@@ -5,8 +5,8 @@
  *
  * In:  rcx = record of the site (address behind the program's `syscall`, call number), arguments as for the kernel. A thread's window is
  * found by its fs base in the board's table: fs and gs are the program's own, and no register could be kept for nurse.
- * A gate that is busy (a signal handler's call) or whose helper sleeps sends the call to the kernel by way of the program's own
- * `syscall` instruction, which still stands two bytes before the return address.
+ * A gate that is busy (a signal handler's call) or whose helper sleeps sends the call to the kernel by way of the trampoline's kernel part
+ * (core/helper/sites.c), behind the record. The program's own `syscall` instruction still stands, two bytes before the return address.
  */
 #include <asm/unistd_64.h>
 
@@ -16,7 +16,6 @@
 #define FUTEX_WAKE 1
 #define ELOOP 40
 #define YIELDS 16                               /* hand the CPU over so often before sleeping */
-#define SYSCALL_LENGTH 2
 #define RECORD_IP(record) 0(record)
 #define RECORD_NR(record) 8(record)
 #define FS_SHIFT 16                             /* of the fs base in a key; below it lie the caller's flags */
@@ -57,8 +56,7 @@ gate_enter:
         addb    $0x7f, %al
         sahf
         movl    RECORD_NR(%rcx), %eax
-        movq    RECORD_IP(%rcx), %rcx
-        leaq    -SYSCALL_LENGTH(%rcx), %rcx
+        leaq    RECORD_KERNEL(%rcx), %rcx
         jmp     *%rcx
 
 .Lstranger:                                     /* not in the table: tell the helper, unless somebody else has the place. Until the next call */
@@ -87,6 +85,7 @@ gate_enter:
 .Lpost: movl    %r11d, REQUEST_FLAGS(%rax)      /* note everything that the answer will need; r8 = window from here on */
         movq    %r8, REQUEST_ARG4(%rax)
         movq    %rax, %r8
+        movq    %rcx, REQUEST_RECORD(%r8)
         movq    RECORD_IP(%rcx), %r11
         movq    %r11, REQUEST_IP(%r8)
         movl    RECORD_NR(%rcx), %eax
@@ -147,7 +146,7 @@ gate_enter:
         cmpl    $KIND_TRUSTEE, %eax
         je      .Ltrustee
 
-.Lkernel:                                       /* the program's own instruction makes the call; r11 = window, given back last */
+.Lkernel:                                       /* r11 = window, given back last */
         movq    %r8, %r11
         movl    REQUEST_FLAGS(%r11), %eax
         addb    $0x7f, %al
@@ -159,8 +158,8 @@ gate_enter:
         movq    REQUEST_ARG4(%r11), %r8
         movq    REQUEST_ARG5(%r11), %r9
         movq    REQUEST_NR(%r11), %rax
-        movq    REQUEST_IP(%r11), %rcx
-        leaq    -SYSCALL_LENGTH(%rcx), %rcx
+        movq    REQUEST_RECORD(%r11), %rcx
+        leaq    RECORD_KERNEL(%rcx), %rcx
         movl    $0, REQUEST_BUSY(%r11)
         jmp     *%rcx
 

@@ -208,9 +208,9 @@ static bool in_gate(const struct process *process, uint64_t ip)
 /* Places for the caught registers and for the newborn's windows. */
 static bool birth_room(struct birth *birth, struct process *process)
 {
-    birth->cradle = slot_take(process->space, process);
+    birth->cradle = slot_take(process->space, process, true);
     if (birth->cradle && birth->wish.flags & CLONE_VM)
-        birth->slot = slot_take(process->space, process);
+        birth->slot = slot_take(process->space, process, true);
     return birth->cradle && (birth->slot || !(birth->wish.flags & CLONE_VM));
 }
 
@@ -799,7 +799,7 @@ static void birth_ask(struct process *process, struct slot *by, struct slot *slo
 
 void birth_spare(struct process *process, struct slot *by)
 {
-    struct slot *slot = process->spare ? NULL : slot_take(process->space, process);
+    struct slot *slot = process->spare ? NULL : slot_take(process->space, process, true);
 
     if (!slot)
         return;

@@ -131,5 +131,7 @@ void notify_descriptor(struct sandbox *sandbox, uint64_t id, int fd, bool cloexe
 
 /* sites.c: redirect the site of a notification to the gate, if it has the shape; `creation`: of a call that creates a process. */
 void sites_learn(struct process *process, uint64_t ip, uint64_t nr, bool creation);
+/* Where in the program a call came from that was made in a trampoline. */
+uint64_t sites_origin(const struct process *process, uint64_t ip);
 
 #endif

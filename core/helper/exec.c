@@ -16,6 +16,7 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "core/base/say.h"
@@ -175,6 +176,7 @@ static int exec_follow(struct program *program, const struct path_view *view)
 {
     char head[PROGRAM_HEAD], *name, *argument, exe[PATH_MAX];
     struct path_pin pin;
+    struct stat st;
     unsigned other = 0;
     size_t count;
     int error;
@@ -202,9 +204,11 @@ static int exec_follow(struct program *program, const struct path_view *view)
     }
     if (count < SELFMAG || memcmp(head, ELFMAG, SELFMAG) || program_elf((const unsigned char *)head, count, &program->arch, &other))
         return -ENOEXEC;
-    if (path_canonical(program->fd, exe) < 0)
+    if (path_canonical(program->fd, exe) < 0 || fstat(program->fd, &st))
         return -ENOENT;
     program->exe = exec_copy(exe);
+    program->device = st.st_dev;
+    program->inode = st.st_ino;
     return exec_elf_check(program->fd, program->arch, head, view);
 }
 
@@ -251,6 +255,7 @@ static int exec_find(struct call *call, struct program **out)
         die(EXIT_NURSE, "out of memory");
     program->users = 1;
     program->path = exec_name(call);
+    program->by_descriptor = call->paths[0].descriptor;
     program->binary = exec_copy(program->path);
     program->fd = exec_pin(&call->paths[0].pin);
     error = program->fd < 0 ? program->fd : 0;
@@ -269,9 +274,12 @@ static int exec_find(struct call *call, struct program **out)
 
 /* --- the strings --- */
 
-/* The thread's blocked signals, which the trustee, that blocks all, must not hand on. */
-static uint64_t exec_mask(pid_t tid)
+/* The thread's blocked signals, which the trustee, that blocks all, must not hand on. What is pending for the thread goes with it through an exec:
+ * the trustee takes it over. */
+static uint64_t exec_mask(const struct call *call)
 {
+    pid_t tid = call->tid;
+    uint64_t pending;
     char path[64], text[4096] = "";
     const char *line;
     int fd;
@@ -283,6 +291,11 @@ static uint64_t exec_mask(pid_t tid)
     if (read(fd, text, sizeof text - 1) < 0)
         text[0] = '\0';
     close(fd);
+    line = strstr(text, "\nSigPnd:");
+    pending = line ? strtoull(line + 8, NULL, 16) : 0;
+    for (int signal = 1; pending; signal++, pending >>= 1)
+        if (pending & 1)
+            syscall(SYS_tgkill, call->process->pid, call->slot->trustee, signal);
     line = strstr(text, "\nSigBlk:");
     return line ? strtoull(line + 8, NULL, 16) : 0;
 }
@@ -406,7 +419,7 @@ int exec_begin(struct call *call, int64_t *value)
         exec_free(exec);
         return 1;
     }
-    exec->mask = exec_mask(call->tid);
+    exec->mask = exec_mask(call);
     if (call->slot->trustee)
         birth_schedule(call->tid, call->slot->trustee);
     call->process->exec = exec;

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/base/say.h"
@@ -21,6 +22,29 @@
 #include "core/helper/tree.h"
 
 enum { PASS = 0, ANSWER = 1 };
+
+/* Whether the pinned file is a program that runs in the sandbox: to the kernel it is the stub that runs, so it would let it be written. */
+static bool guard_runs(const struct call *call, const struct path_pin *pin)
+{
+    const struct sandbox *sandbox = call->process->sandbox;
+    struct stat st;
+
+    if (pin->fd < 0 || fstatat(pin->fd, pin->name[0] == '/' ? "" : pin->name, &st, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW) || !S_ISREG(st.st_mode))
+        return false;
+    for (int i = 0; i < TREE_BUCKETS; i++)
+        for (const struct process *process = sandbox->process[i]; process; process = process->next)
+            if (process->program->inode == st.st_ino && process->program->device == st.st_dev)
+                return true;
+    return false;
+}
+
+static int guard_truncate(struct call *call, int64_t *value)
+{
+    *value = call_resolve(call, &call->paths[0]);
+    if (!*value && guard_runs(call, &call->paths[0].pin))
+        *value = -ETXTBSY;
+    return *value ? ANSWER : PASS;
+}
 
 /* Rule 2: no writable way to memory behind page protections. Procfs is known by its file system; a file of it whose name a bind mount hides is
  * treated like mem. */
@@ -39,6 +63,10 @@ static int guard_open(struct call *call, int64_t *value)
     }
     if (strncmp(canonical, "/memfd:nurse-", 13) == 0) {    /* the windows themselves, by way of /proc/PID/map_files */
         *value = -EACCES;
+        return ANSWER;
+    }
+    if ((flags & (O_ACCMODE | O_TRUNC)) && !(flags & O_PATH) && guard_runs(call, &path->pin)) {
+        *value = -ETXTBSY;
         return ANSWER;
     }
     if ((flags & O_ACCMODE) == O_RDONLY || (flags & O_PATH) || path->pin.fd < 0 || path_is_procfs(path->pin.fd) == 0)
@@ -275,6 +303,7 @@ static const struct {
     int (*guard)(struct call *call, int64_t *value);
 } guards[] = {
     { "open", guard_open }, { "openat", guard_open }, { "openat2", guard_open }, { "creat", guard_open },
+    { "truncate", guard_truncate }, { "truncate64", guard_truncate },
     { "readlink", guard_readlink }, { "readlinkat", guard_readlink },
     { "prctl", guard_prctl }, { "exit", guard_exit },
     { "kill", guard_kill }, { "rt_sigqueueinfo", guard_kill },

@@ -291,7 +291,7 @@ static struct slot *life_adopt(struct thread *thread)
             thread->slot = slot;
     }
     if (!thread->slot)
-        thread->slot = slot_take(space, process);
+        thread->slot = slot_take(space, process, false);
     if (thread->slot)
         thread->slot->thread = thread;
     return thread->slot;

@@ -317,7 +317,11 @@ static int program_finish(struct program *program)
         return EXIT_CANNOT_RUN;
     }
     program->exe = program_memory(strdup(exe));
-    if (!fstat(program->fd, &st) && st.st_mode & (S_ISUID | S_ISGID))
+    if (fstat(program->fd, &st))
+        return EXIT_CANNOT_RUN;
+    program->device = st.st_dev;
+    program->inode = st.st_ino;
+    if (st.st_mode & (S_ISUID | S_ISGID))
         say_detail("%s: its set-%s-ID bit has no effect in the sandbox (no_new_privs)", program->binary, st.st_mode & S_ISUID ? "user" : "group");
     return 0;
 }

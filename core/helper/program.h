@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 #include "core/abi/abi.h"
 
@@ -23,6 +24,9 @@ struct program {
     char *binary;           /* the ELF file to map: path, or the last #! interpreter */
     char *exe;              /* canonical path of binary: /proc/self/exe */
     int fd;                 /* binary opened O_RDONLY|O_CLOEXEC */
+    dev_t device;           /* which file that is: nobody may write to it while it runs */
+    ino_t inode;
+    bool by_descriptor;     /* fexecve: it is called by its file's own name */
     char **argv;            /* NULL-terminated, with #! interpreters put in front; of an exec: only what these replace argv[0] by, NULL: nothing */
     enum abi_arch arch;     /* of binary */
 };

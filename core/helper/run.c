@@ -218,14 +218,26 @@ static void run_ends(struct loop *loop)
     }
 }
 
+/* Stop as the program did: the signal is what a shell will tell of the job. */
+static void run_stop(int signal)
+{
+    sigset_t just, before;
+
+    sigemptyset(&just);
+    sigaddset(&just, signal);
+    raise(signal);
+    sigprocmask(SIG_UNBLOCK, &just, &before);    /* here it happens, and here it ends */
+    sigprocmask(SIG_SETMASK, &before, NULL);
+}
+
 /* Job control: when the program stops, so does the helper, for the shell that waits for it; and both go on together. */
 static void run_child(struct sandbox *sandbox)
 {
     siginfo_t info = { 0 };
 
     while (waitid(P_PID, (id_t)sandbox->first, &info, WSTOPPED | WCONTINUED | WNOHANG) == 0 && info.si_pid == sandbox->first) {
-        if (info.si_code == CLD_STOPPED && info.si_status != SIGSTOP && getpgid(sandbox->first) == getpgrp()) {
-            raise(SIGSTOP);
+        if (info.si_code == CLD_STOPPED && getpgid(sandbox->first) == getpgrp()) {
+            run_stop(info.si_status);
             kill(sandbox->first, SIGCONT);
         }
         info.si_pid = 0;

@@ -15,7 +15,7 @@
 #include "core/helper/call_private.h"
 #include "core/helper/memory.h"
 
-enum { BEFORE = 8, MOV = 5, CALL = 2, SITE = MOV + CALL, TRAMPOLINE = 64, MOV_EAX = 0xb8, JMP = 0xe9, CALL_REL = 0xe8, REX_FIRST = 0x40, REX_LAST = 0x4f };
+enum { BEFORE = 8, MOV = 5, CALL = 2, SITE = MOV + CALL, TRAMPOLINE = SITES_TRAMPOLINE, MOV_EAX = 0xb8, JMP = 0xe9, CALL_REL = 0xe8, REX_FIRST = 0x40, REX_LAST = 0x4f };
 
 static uint8_t *put8(uint8_t *p, unsigned value)
 {
@@ -31,33 +31,70 @@ static uint8_t *put32(uint8_t *p, uint64_t value)
     return p + sizeof low;
 }
 
-/* lea record(%rip),%rcx; jmp *gate; gate's address; record: return address, call number */
-static void sites_trampoline_x86_64(uint8_t *code, uint64_t at, uint32_t nr, uint64_t back, uint64_t gate)
+static uint8_t *put64(uint8_t *p, uint64_t value)
 {
-    enum { POINTER = 16, RECORD = 24 };
-    uint8_t *p = put8(put8(put8(code, 0x48), 0x8d), 0x0d);
-
-    (void)at;
-    p = put32(p, RECORD - (uint64_t)(p - code) - 4);
-    p = put8(put8(p, 0xff), 0x25);
-    put32(p, POINTER - (uint64_t)(p - code) - 4);
-    memcpy(code + POINTER, &gate, sizeof gate);
-    memcpy(code + RECORD, &back, sizeof back);
-    put32(put32(code + RECORD + sizeof back, nr), 0);
+    memcpy(p, &value, sizeof value);
+    return p + sizeof value;
 }
 
-/* A call that creates a process is made here, so that the program's code need not be changed each time: mov $nr,%eax; syscall; lea back(%rip),%rcx;
- * jmp *catch */
-static void sites_creation_x86_64(uint8_t *code, uint64_t at, uint32_t nr, uint64_t back, uint64_t gate)
+/* Where a trampoline keeps what. The kernel part stands SITES_KERNEL behind the record, as the gate knows. */
+enum { POINTERS = 16, RECORD = 32, KERNEL = RECORD + SITES_KERNEL, SYSCALL_LENGTH = 2 };
+
+/* 1: syscall; lea 4(%rax),%rcx; jrcxz 2f; lea back(%rip),%rcx; jmp *catch; 2: mov $nr,%eax; jmp 1b
+ * The call in the kernel. One that a handler interrupts before the helper has heard of it ends with EINTR (seccomp_unotify(2)), which no call that comes
+ * here would give by itself: it is made again. The catch returns at once unless the helper has sent the thread there. */
+static void sites_kernel_x86_64(uint8_t *code, uint64_t at, uint8_t *p, uint32_t nr, uint64_t back)
 {
-    uint64_t catch = gate - STUB_GATE + STUB_CATCH;
-    uint8_t *p = put32(put8(code, MOV_EAX), nr);
+    uint8_t *start = p;
 
     p = put8(put8(p, 0x0f), 0x05);
+    p = put8(put8(put8(put8(p, 0x48), 0x8d), 0x48), 0x04);
+    p = put8(put8(p, 0xe3), 13);
     p = put8(put8(put8(p, 0x48), 0x8d), 0x0d);
     p = put32(p, back - (at + (uint64_t)(p - code) + 4));
-    p = put32(put8(put8(p, 0xff), 0x25), 0);
-    memcpy(p, &catch, sizeof catch);
+    p = put8(put8(p, 0xff), 0x25);
+    p = put32(p, (uint64_t)(code + POINTERS + 8 - (p + 4)));
+    p = put32(put8(p, MOV_EAX), nr);
+    p = put8(p, 0xeb);
+    put8(p, (unsigned)(start - (p + 1)) & 0xff);
+}
+
+/* lea record(%rip),%rcx; jmp *gate; addresses of gate and catch; record: return address, call number; the kernel part */
+static void sites_trampoline_x86_64(uint8_t *code, uint64_t at, uint32_t nr, uint64_t back, uint64_t gate)
+{
+    uint8_t *p = put8(put8(put8(code, 0x48), 0x8d), 0x0d);
+
+    p = put32(p, RECORD - (uint64_t)(p - code) - 4);
+    p = put8(put8(p, 0xff), 0x25);
+    put32(p, POINTERS - (uint64_t)(p - code) - 4);
+    put64(put64(code + POINTERS, gate), gate - STUB_GATE + STUB_CATCH);
+    put32(put32(put64(code + RECORD, back), nr), 0);
+    sites_kernel_x86_64(code, at, code + KERNEL, nr, back);
+}
+
+/* A call that creates a process is made here, so that the program's code need not be changed each time: mov $nr,%eax; the kernel part. */
+static void sites_creation_x86_64(uint8_t *code, uint64_t at, uint32_t nr, uint64_t back, uint64_t gate)
+{
+    enum { DISTANCE = KERNEL - MOV - 2 };
+    uint8_t *p = put32(put8(code, MOV_EAX), nr);
+
+    put8(put8(p, 0xeb), DISTANCE);
+    put64(put64(code + POINTERS, gate), gate - STUB_GATE + STUB_CATCH);
+    put32(put32(put64(code + RECORD, back), nr), 0);
+    sites_kernel_x86_64(code, at, code + KERNEL, nr, back);
+}
+
+uint64_t sites_origin(const struct process *process, uint64_t ip)
+{
+    const struct space *space = process->space;
+    uint64_t offset = ip - space->trampolines_at, back;
+
+    if (process->arch != ABI_X86_64 || !space->trampolines || !space->trampolines_at || offset >= GATE_SPAN)
+        return ip;
+    if (offset % TRAMPOLINE != KERNEL + SYSCALL_LENGTH)
+        return ip;
+    memcpy(&back, space->trampolines->view + offset / TRAMPOLINE * TRAMPOLINE + RECORD, sizeof back);
+    return back;
 }
 
 /* mov $nr,%eax; call gate; jmp back */
@@ -160,6 +197,8 @@ void sites_learn(struct process *process, uint64_t ip, uint64_t nr, bool creatio
     if (process->arch == ABI_X86_64 && !process->sandbox->has_fsgsbase)
         return;
     at = process->space->trampolines_at + trampolines->used;
+    if (ip - process->space->trampolines_at < GATE_SPAN)
+        return;    /* it came through one */
     if (!sites_match(process, ip, (uint32_t)nr) || !sites_reach(process, site, at) || !sites_fixed(process, site)) {
         sites_refused(ip, true);
         return;

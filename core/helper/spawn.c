@@ -90,7 +90,7 @@ void spawn_prepare(struct process *process, uint64_t mask)
 {
     const struct sandbox *sandbox = process->sandbox;
     const struct program *program = process->program;
-    const char *name = strrchr(program->path, '/');
+    const char *path = program->by_descriptor ? program->exe : program->path, *name = strrchr(path, '/');
     bool wide = process->arch == ABI_X86_64;
     struct board *board = process->space->mailbox.board;
     struct start *start = &board->start;
@@ -103,13 +103,13 @@ void spawn_prepare(struct process *process, uint64_t mask)
     start->trampolines = process->space->trampolines ? process->space->trampolines->offset : NO_TRAMPOLINES;
     start->sysinfo_gate = process->strict || sandbox->options->gate != GATE_OFF;
     start->hide_vdso = process->strict || spawn_hides_vdso(sandbox, process->arch);    /* strict: rdtsc faults */
-    snprintf(start->comm, sizeof start->comm, "%s", name ? name + 1 : program->path);
+    snprintf(start->comm, sizeof start->comm, "%s", name ? name + 1 : path);
     snprintf(start->execfn, sizeof start->execfn, "%s", program->path);
     snprintf(start->binary, sizeof start->binary, "%s", program->binary);
     board->strict = process->strict;
     if (!process->strict)
         spawn_routes(process);
-    slot_take(process->space, process)->coming = true;    /* slot 0, whose trustee the stub starts */
+    slot_take(process->space, process, false)->coming = true;    /* slot 0, whose trustee the stub starts */
 }
 
 /* Move the stub to its base: program headers and entry are all that knows an address. */
@@ -215,7 +215,9 @@ static _Noreturn void spawn_child(const struct sandbox *sandbox, pid_t helper, c
 static int spawn_listener(struct sandbox *sandbox, struct handshake *handshake)
 {
     while (!__atomic_load_n(&handshake->listener, __ATOMIC_ACQUIRE)) {
-        if (waitpid(sandbox->first, NULL, WNOHANG | WNOWAIT) > 0)
+        siginfo_t info = { 0 };
+
+        if (waitid(P_PID, (id_t)sandbox->first, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid)
             return -ECHILD;
         usleep(50);
     }

@@ -18,7 +18,10 @@
 #include "core/base/say.h"
 #include "core/helper/call_private.h"
 
-enum { SPACE_GATES = 1024 };    /* places for trampolines in gate_fd */
+enum {
+    SPACE_GATES = 1024,         /* places for trampolines in gate_fd */
+    SLOTS_FOR_THREADS = 48,     /* of an address space; the others are for births, which must not fail because idle trustees sit everywhere */
+};
 
 static void *tree_memory(size_t size)
 {
@@ -124,9 +127,9 @@ void space_release(struct space *space)
 
 /* --- slots --- */
 
-struct slot *slot_take(struct space *space, struct process *process)
+struct slot *slot_take(struct space *space, struct process *process, bool birth)
 {
-    for (int i = 0; i < MAILBOX_SCRATCH; i++) {
+    for (int i = 0; i < (birth ? MAILBOX_SCRATCH : SLOTS_FOR_THREADS); i++) {
         struct slot *slot = &space->slot[i];
 
         if (slot->process || space->mailbox.requests[i].caught.held)

@@ -29,8 +29,8 @@ void space_release(struct space *space);
 /* Give the space trampolines of its own, or those of another (a fork's). Without room there are none. */
 void space_trampolines(struct sandbox *sandbox, struct space *space, struct trampolines *shared);
 
-/* A slot without thread and trustee, prepared; NULL: all are taken. */
-struct slot *slot_take(struct space *space, struct process *process);
+/* A slot without thread and trustee, prepared; NULL: all are taken. Some are kept for births. */
+struct slot *slot_take(struct space *space, struct process *process, bool birth);
 /* Nobody needs the slot any more: it is free when it has no trustee either. */
 void slot_leave(struct slot *slot);
 /* Its trustee is gone. */

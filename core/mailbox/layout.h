@@ -43,6 +43,8 @@ enum {
     STUB_BORN = STUB_CATCH + 0x10,
 
     GATE_SPAN = 0x10000,                /* trampolines of redirected sites, near the libraries */
+    SITES_TRAMPOLINE = 128,             /* one of them */
+    SITES_KERNEL = 16,                  /* x86_64: in it, from the record that the gate gets to the call in the kernel */
 
     NURSE_CALL = 28277,                 /* a number that no kernel has: reports of stub, gate and trustees */
 
@@ -175,11 +177,12 @@ struct request {
     uint64_t ip;                /* address after the system call instruction */
     /* The gate's own notes. */
     uint64_t self, order;       /* where its windows are */
+    uint64_t record;            /* x86_64: of the site */
     uint32_t flags;             /* the caller's flags */
     uint32_t seen;              /* answer_seq before it posted */
     uint32_t tries;             /* yields left */
     uint32_t waiting;           /* it sleeps on answer_seq */
-    uint8_t pad0[0x100 - 0x68];
+    uint8_t pad0[0x100 - 0x70];
 
     /* The trustee's result cell: the only memory it writes. The gate believes it; the helper does not, it asks the kernel for the
      * trustee's report register (evidence.c). */

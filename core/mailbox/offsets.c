@@ -79,6 +79,8 @@ void offsets(void)
     MARK(REQUEST_IP, offsetof(struct request, ip));
     MARK(REQUEST_SELF, offsetof(struct request, self));
     MARK(REQUEST_ORDER, offsetof(struct request, order));
+    MARK(REQUEST_RECORD, offsetof(struct request, record));
+    MARK(RECORD_KERNEL, SITES_KERNEL);
     MARK(REQUEST_FLAGS, offsetof(struct request, flags));
     MARK(REQUEST_SEEN, offsetof(struct request, seen));
     MARK(REQUEST_TRIES, offsetof(struct request, tries));

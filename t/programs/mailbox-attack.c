@@ -9,7 +9,9 @@
 #include <linux/futex.h>
 #include <setjmp.h>
 #include <signal.h>
+#include <stddef.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <ucontext.h>
 #include <unistd.h>
@@ -47,7 +49,7 @@ static int forge_all(void *argument)
         forged = forged + 1;
         /* A gate that believes a forged completion does not wake the trustee; the attack needs one that works. */
         if (i % 256 == 0)
-            raw(SYS_futex, (long)&order->seq, FUTEX_WAKE, 1, 0, 0, 0);
+            raw(SYS_futex, (long)&order->alarm, FUTEX_WAKE, 1, 0, 0, 0);
     }
     return (int)RAW_2(SYS_exit, 0);
 }
@@ -455,13 +457,150 @@ static void pile(double seconds)
     pause();
 }
 
+/* ---- births ---- */
+
+static void descriptors_close(int from)
+{
+    raw(SYS_close_range, from, 0x7fffffff, 0, 0, 0, 0);
+}
+
+/* A memory that looks like order windows in which a newborn shall make a directory. */
+static int evil_windows(void)
+{
+    int fd = memfd_create("evil", 0);
+
+    if (fd < 0 || ftruncate(fd, (off_t)MAILBOX_BLOCKS * BLOCK_ORDER_SPAN))
+        err(1, "memfd_create");
+    for (int block = 0; block < MAILBOX_BLOCKS; block++)
+        for (int i = 0; i < 4; i++) {
+            static struct birth_steps steps;
+            off_t at = (off_t)block * BLOCK_ORDER_SPAN + MAILBOX_BOARD_SPAN + i * MAILBOX_ORDER_SPAN + (off_t)offsetof(struct order, birth);
+
+            steps.trustee = (struct step){ SYS_mkdirat, { (uint64_t)AT_FDCWD, (uintptr_t)"no/made", 0755 } };
+            if (pwrite(fd, &steps, sizeof steps, at) != sizeof steps)
+                err(1, "pwrite");
+        }
+    return fd;
+}
+
+static int evil;
+
+/* Whatever appears in the next descriptors is something else a moment later. */
+static int swap_descriptors(void *argument)
+{
+    (void)argument;
+    while (!stop)
+        for (int fd = evil + 1; fd < evil + 3; fd++)
+            if (raw(SYS_fcntl, fd, F_GETFD, 0, 0, 0, 0) >= 0) {
+                raw(SYS_dup2, evil, fd, 0, 0, 0, 0);
+                forged = forged + 1;
+            }
+    return (int)RAW_2(SYS_exit, 0);
+}
+
+/* Children that share descriptors and no memory: what they open is swapped for a memory of ours. */
+static void swapped(double seconds)
+{
+    double end = now() + seconds;
+    long born = 0, refused = 0;
+
+    evil = evil_windows();
+    attack_thread(swap_descriptors, NULL);
+    while (now() < end) {
+        long pid = RAW_2(SYS_clone, CLONE_FILES | SIGCHLD);
+
+        if (pid == 0)
+            RAW_2(SYS_exit_group, 0);
+        born += pid > 0;
+        refused += pid < 0;
+        if (pid > 0)
+            RAW_4(SYS_wait4, pid, 0, 0);
+        descriptors_close(evil + 1);
+    }
+    stop = true;
+    printf("born=%ld refused=%ld forged=%llu\n", born, refused, (unsigned long long)forged);
+}
+
+/* What a thread told of its registers, changed under the helper's and the newborn's hands: in any window, to any value. */
+static int forge_caught(void *argument)
+{
+    (void)argument;
+    for (;;) {
+        volatile struct request *any = request + rnd() % MAILBOX_SLOTS;
+        volatile uint64_t *word = (volatile uint64_t *)&any->caught + rnd() % (rnd() % 4 ? offsetof(struct caught, pad0) / 8 : sizeof any->caught / 8);
+        uintptr_t keep = (uintptr_t)request - KEEP_REQUEST;
+
+        switch (rnd() % 4) {
+        case 0:
+            *word = rnd();
+            break;
+        case 1:
+            *word = rnd() % 64;
+            break;
+        case 2:
+            *word = keep + STUB_TRUSTEE + rnd() % 0x2000;
+            break;
+        default:
+            *word = keep + KEEP_ORDER + rnd() % 0x20000;
+        }
+    }
+    return 0;
+}
+
+/* A process that forks while it forges, until that kills it or it has had its time. */
+static void caught_victim(void)
+{
+    attack_thread(forge_caught, NULL);
+    for (int i = 0; i < 50; i++) {
+        pid_t pid = fork();
+
+        if (pid == 0) {
+            close(open(forbidden, O_RDWR | O_TRUNC));
+            mkdir("no/made", 0755);
+            _exit(0);
+        }
+        if (pid > 0)
+            waitpid(pid, NULL, 0);
+    }
+    _exit(0);
+}
+
+static void caught(double seconds)
+{
+    double end = now() + seconds, limit;
+    long victims = 0, died = 0;
+    int status = 0;
+
+    while (now() < end) {
+        pid_t pid = fork();
+
+        if (pid == 0) {
+            setpgid(0, 0);
+            seed ^= (uint64_t)getpid() << 32;
+            caught_victim();
+        }
+        setpgid(pid, pid);
+        victims++;
+        for (limit = now() + 0.1; now() < limit && waitpid(pid, &status, WNOHANG) != pid;)
+            usleep(1000);
+        if (now() >= limit) {    /* it, and whatever its children have become */
+            kill(-pid, SIGKILL);
+            waitpid(pid, &status, 0);
+        } else {
+            died += WIFSIGNALED(status);
+            kill(-pid, SIGKILL);
+        }
+    }
+    printf("victims=%ld died=%ld ok=%d no=%d\n", victims, died, access(allowed, F_OK), access(forbidden, F_OK) ? errno : 0);
+}
+
 /* ---- the stub's reports ---- */
 
 static long report_results[2][16];
 
 static int report_all(void *row)
 {
-    for (long i = 0; i <= 10; i++)
+    for (long i = 0; i <= 12; i++)
         ((long *)row)[i] = raw(NURSE_CALL, i, (long)&stop, 1, 2, 3, 4);
     stop = true;
     return row == report_results[0] ? 0 : (int)RAW_2(SYS_exit, 0);
@@ -475,7 +614,7 @@ static void reports(void)
     while (!stop)
         sched_yield();
     for (int i = 0; i < 2; i++)
-        for (int k = 0; k <= 10; k++)
+        for (int k = 0; k <= 12; k++)
             printf("report %s %d: %ld\n", i ? "thread" : "main", k, report_results[i][k]);
     printf("ok=%d no=%d\n", access(allowed, F_OK), access(forbidden, F_OK) ? errno : 0);
 }
@@ -530,6 +669,10 @@ int main(int argc, char *argv[])
         flood();
     else if (strcmp(mode, "pile") == 0)
         pile(number);
+    else if (strcmp(mode, "swapped") == 0)
+        swapped(number);
+    else if (strcmp(mode, "caught") == 0)
+        caught(number);
     else
         errx(1, "what?");
     printf("done\n");

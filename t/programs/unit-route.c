@@ -1,5 +1,5 @@
 /*
- * unit-route: the routes and the three seccomp programs, read by a small interpreter of classic BPF and, where it is cheap, by the kernel itself.
+ * unit-route: the routes and the seccomp programs, read by a small interpreter of classic BPF and, where it is cheap, by the kernel itself.
  *
  * The interpreter is the kernel's semantics for seccomp: 32-bit words of struct seccomp_data, accumulator, index, 16 words of scratch memory; a
  * load that is not aligned, memory that was not written and a jump out of the program end the test.
@@ -315,6 +315,18 @@ static enum route route_behind(enum abi_arch arch, int nr, const uint64_t args[6
     return entry->route;
 }
 
+/* What gate and catch may call for themselves, whatever its arguments. */
+static const char *const gate_calls[] = { "sched_yield", "rt_sigprocmask", "sigaltstack", "get_thread_area" };
+enum { GATE_CALLS = sizeof gate_calls / sizeof *gate_calls };
+
+static bool gate_may(enum abi_arch arch, int nr)
+{
+    for (int i = 0; i < GATE_CALLS; i++)
+        if (nr == abi_number(arch, abi_find(gate_calls[i])))
+            return true;
+    return false;
+}
+
 static uint32_t base_expected(enum abi_arch arch, int nr, uint64_t ip, const uint64_t args[6])
 {
     uint64_t first = args ? args[0] : 0, keep = base[arch];
@@ -326,7 +338,7 @@ static uint32_t base_expected(enum abi_arch arch, int nr, uint64_t ip, const uin
     if (in_page(ip, keep + STUB_TRUSTEE))
         return SECCOMP_RET_ALLOW;
     if (in_page(ip, keep + STUB_GATE)) {
-        if (nr == abi_number(arch, abi_find("sched_yield")))
+        if (gate_may(arch, nr))
             return SECCOMP_RET_ALLOW;
         if (nr == abi_number(arch, abi_find("futex")) && first >= keep + KEEP_REQUEST && first < keep + KEEP_SPAN)
             return SECCOMP_RET_ALLOW;
@@ -382,7 +394,7 @@ static void base_check_gate(void)
         for (int i = 0; i < 20000; i++) {
             uint64_t args[6] = { base[arch] + edges[random64() % 5] + random64() % 17 - 8, 0, 0, 0, 0, 0 };
             uint64_t ip = base[arch] + STUB_GATE + (random64() % 3 ? random64() % PAGE : random64() % (2 * PAGE));
-            int nr = abi_number(arch, abi_find(random64() % 8 ? "futex" : "sched_yield"));
+            int nr = abi_number(arch, abi_find(random64() % 2 ? "futex" : gate_calls[random64() % GATE_CALLS]));
 
             if (random64() % 4 == 0)
                 args[0] ^= 1ull << random64() % 64;
@@ -464,6 +476,8 @@ static void test_keystone_where(void **state)
         struct keystone keystone = keystone_of(arch);
         uint64_t trustee = base[arch] + STUB_TRUSTEE;
 
+        int clone3 = abi_number(arch, abi_find("clone3"));
+
         assert_true(filter_keystone(&bpf, &table, arch, base[arch], &keystone) > 0);
         for (int nr = -1; nr < MAILBOX_ROUTES + 2; nr++) {
             bool native = route_entry(&table, arch, (uint64_t)(int64_t)nr)->route == ROUTE_NATIVE;
@@ -472,6 +486,11 @@ static void test_keystone_where(void **state)
             assert_int_equal(interpret(&bpf, &foreign), SECCOMP_RET_KILL_PROCESS);
             if (arch == ABI_X86_64 && nr < 0) {    /* the sign bit is above the x32 bit */
                 assert_int_equal(ask(arch, nr, PROGRAM_IP, harmless), SECCOMP_RET_KILL_PROCESS);
+                continue;
+            }
+            if (nr == clone3) {    /* it is as if the kernel were too old, wherever it comes from */
+                assert_int_equal(ask(arch, nr, PROGRAM_IP, harmless), SECCOMP_RET_ERRNO | ENOSYS);
+                assert_int_equal(ask(arch, nr, trustee + 2, harmless), SECCOMP_RET_ERRNO | ENOSYS);
                 continue;
             }
             assert_int_equal(ask(arch, nr, PROGRAM_IP, harmless), SECCOMP_RET_ALLOW);
@@ -688,9 +707,15 @@ static void test_policy_gate(void **state)
         const uint32_t no = SECCOMP_RET_ERRNO | EACCES;
 
         assert_true(filter_policy(&bpf, &table, arch, base[arch]) > 0);
-        assert_int_equal(ask(arch, yield, gate, NULL), SECCOMP_RET_ALLOW);
+        for (int i = 0; i < GATE_CALLS; i++) {
+            const int nr = abi_number(arch, abi_find(gate_calls[i]));
+
+            assert_int_equal(ask(arch, nr, gate, own), SECCOMP_RET_ALLOW);
+            assert_int_equal(ask(arch, nr, base[arch] + STUB_CATCH + 2, own), SECCOMP_RET_ALLOW);
+            assert_int_equal(ask(arch, nr, PROGRAM_IP, own), no);
+            assert_int_equal(ask(arch, nr, base[arch] + STUB_GATE + PAGE, own), no);
+        }
         assert_int_equal(ask(arch, wait, gate, window), SECCOMP_RET_ALLOW);
-        assert_int_equal(ask(arch, yield, PROGRAM_IP, NULL), no);
         assert_int_equal(ask(arch, wait, PROGRAM_IP, window), no);
         assert_int_equal(ask(arch, wait, gate, own), no);
         assert_int_equal(ask(arch, wait, gate, behind), no);
@@ -716,6 +741,124 @@ static void test_policy_empty(void **state)
             assert_int_equal(ask(arch, nr, PROGRAM_IP, NULL), unsafe ? SECCOMP_RET_ERRNO | EPERM : SECCOMP_RET_ALLOW);
         }
     }
+}
+
+/* --- both in one, for a newborn -------------------------------------------------------------------------- */
+
+static struct bpf stones, denials;
+
+/* What the two filters that the newborn's parent is under say together. Of two refusals it is the keystone's that the newborn gets. */
+static uint32_t born_expected(const struct seccomp_data *data)
+{
+    uint32_t first = interpret(&stones, data), second = denials.count ? interpret(&denials, data) : SECCOMP_RET_ALLOW;
+
+    return first == SECCOMP_RET_ALLOW ? second : first;
+}
+
+static void born_compare(const struct seccomp_data *data, int answers[3])
+{
+    uint32_t expected = born_expected(data), action = interpret(&bpf, data);
+
+    if (action != expected)
+        fail_msg("call %d of %x from %llx: %#x, not %#x", data->nr, data->arch, (unsigned long long)data->instruction_pointer, action, expected);
+    answers[action == SECCOMP_RET_ALLOW ? 0 : action == SECCOMP_RET_KILL_PROCESS ? 1 : 2]++;
+}
+
+static void born_filters(enum abi_arch arch, const struct keystone *keystone)
+{
+    int born = filter_born(&bpf, &table, arch, base[arch], keystone);
+
+    assert_true(born > 0);
+    assert_true((size_t)born * sizeof(struct sock_filter) <= 0x9000);    /* what a window has room for (core/helper/birth.c) */
+    assert_true(filter_keystone(&stones, &table, arch, base[arch], keystone) > 0);
+    if (filter_policy(&denials, &table, arch, base[arch]) <= 0)
+        denials.count = 0;
+}
+
+static void test_born(void **state)
+{
+    static const struct verdict denied = { .kind = VERDICT_DENY, .error = EACCES };
+
+    (void)state;
+    for (int kind = 0; kind < 4; kind++)
+        for (int arch = 0; arch < ABI_ARCHES; arch++) {
+            const struct keystone keystone = keystone_of(arch);
+            const uint64_t keep = base[arch];
+            const uint64_t places[] = { PROGRAM_IP, keep + STUB_TRUSTEE + 2, keep + STUB_GATE + 2, keep + STUB_CATCH + 0x20, keep + STUB_GATE + PAGE };
+            int answers[3] = { 0 };
+
+            policy_all(kind == 1, kind == 3 ? denied : allowed);
+            if (kind == 2)
+                policy_mixed();
+            if (kind == 3)
+                policy_all(true, denied);
+            route_compute(&table, &judge);
+            born_filters(arch, &keystone);
+            for (int nr = -1; nr < MAILBOX_ROUTES + 2; nr++)
+                for (size_t i = 0; i < 5 * sizeof places / sizeof *places; i++) {
+                    const struct abi_call *row = nr < 0 ? NULL : route_entry(&table, arch, (uint64_t)nr)->row;
+                    struct seccomp_data data = { .nr = nr, .arch = audit[i >= sizeof places / sizeof *places * 4 ? !arch : arch],
+                                                 .instruction_pointer = places[i % (sizeof places / sizeof *places)] };
+                    uint64_t args[6] = { i & 1 ? keep + KEEP_REQUEST : 0 };
+
+                    if (row && keystone_rule(row))
+                        keystone_args(&keystone, keystone_rule(row), arch, args);
+                    memcpy(data.args, args, sizeof args);
+                    born_compare(&data, answers);
+                }
+            assert_true(answers[1] > 1000 && answers[2] > 50 && answers[0] > 50);
+        }
+}
+
+/* By hand, under a policy that denies everything by a constant, and one that allows everything. */
+static void test_born_cases(void **state)
+{
+    const struct verdict denied = { .kind = VERDICT_DENY, .error = EACCES };
+    const uint32_t policys = SECCOMP_RET_ERRNO | EACCES, keystones = SECCOMP_RET_ERRNO | EPERM, absent = SECCOMP_RET_ERRNO | ENOSYS;
+
+    (void)state;
+    for (int deny = 0; deny < 2; deny++)
+        for (int arch = 0; arch < ABI_ARCHES; arch++) {
+            const struct keystone keystone = keystone_of(arch);
+            const uint64_t keep = base[arch], window[6] = { keep + KEEP_REQUEST, PAGE }, own[6] = { PROGRAM_IP, PAGE };
+            const uint64_t trustee = keep + STUB_TRUSTEE + 2, catch = keep + STUB_CATCH + 2;
+            const uint32_t otherwise = deny ? policys : SECCOMP_RET_ALLOW;
+            const struct { const char *name; uint64_t ip; const uint64_t *args; uint32_t action; } cases[] = {
+                { "execve", trustee, own, SECCOMP_RET_KILL_PROCESS },
+                { "openat", trustee, own, SECCOMP_RET_KILL_PROCESS },
+                { "openat", keep + STUB_TRUSTEE + PAGE - 1, own, SECCOMP_RET_KILL_PROCESS },
+                { "openat", PROGRAM_IP, own, otherwise },
+                { "openat", catch, own, otherwise },
+                { "munmap", PROGRAM_IP, window, keystones },
+                { "munmap", PROGRAM_IP, own, otherwise },
+                { "clone3", PROGRAM_IP, own, absent },
+                { "clone3", catch, own, absent },
+                { "clone", PROGRAM_IP, own, otherwise },
+                { "clone", catch, own, otherwise },
+                { "futex", catch, window, SECCOMP_RET_ALLOW },
+                { "futex", catch, own, otherwise },
+                { "rt_sigprocmask", catch, own, SECCOMP_RET_ALLOW },
+                { "sigaltstack", catch, own, SECCOMP_RET_ALLOW },
+                { "get_thread_area", catch, own, SECCOMP_RET_ALLOW },
+                { "sched_yield", catch, own, SECCOMP_RET_ALLOW },
+                { "sigaltstack", PROGRAM_IP, own, otherwise },
+                { "get_thread_area", PROGRAM_IP, own, otherwise },
+            };
+
+            policy_all(true, deny ? denied : allowed);
+            route_compute(&table, &judge);
+            assert_true(filter_born(&bpf, &table, arch, keep, &keystone) > 0);
+            for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+                uint32_t action = ask(arch, abi_number(arch, abi_find(cases[i].name)), cases[i].ip, cases[i].args);
+
+                if (action != cases[i].action)
+                    fail_msg("%s, %s, case %zu (%s): %#x, not %#x", abi_arch_name(arch), deny ? "deny" : "allow", i, cases[i].name, action, cases[i].action);
+            }
+            assert_int_equal(ask(!arch, 0, PROGRAM_IP, own), SECCOMP_RET_KILL_PROCESS);
+            assert_int_equal(ask(ABI_X86_64, X32 + 39, PROGRAM_IP, own), SECCOMP_RET_KILL_PROCESS);
+            assert_int_equal(ask(arch, NURSE_CALL, trustee, own), SECCOMP_RET_KILL_PROCESS);
+            assert_int_equal(ask(arch, NURSE_CALL, catch, own), SECCOMP_RET_ALLOW);    /* the base filter tells the helper */
+        }
 }
 
 /* --- the assembler --------------------------------------------------------------------------------------- */
@@ -852,6 +995,8 @@ static void test_kernel_accepts(void **state)
             assert_int_equal(in_child(child_install), 0);
             if (filter_policy(&bpf, &table, arch, base[arch]) > 0)
                 assert_int_equal(in_child(child_install), 0);
+            assert_true(filter_born(&bpf, &table, arch, base[arch], &keystone) > 0);
+            assert_int_equal(in_child(child_install), 0);
         }
     }
     bpf_begin(&bpf);    /* and it refuses what it should: a program that runs out */
@@ -890,6 +1035,8 @@ static void test_kernel_keystone(void **state)
     keystone.range[1].end = (uintptr_t)pages + 3 * PAGE;
     assert_true(filter_keystone(&bpf, &table, ABI_X86_64, base[ABI_X86_64], &keystone) > 0);
     assert_int_equal(in_child(child_munmap), EPERM << 8 | EPERM << 16);
+    assert_true(filter_born(&bpf, &table, ABI_X86_64, base[ABI_X86_64], &keystone) > 0);
+    assert_int_equal(in_child(child_munmap), EPERM << 8 | EPERM << 16);
     munmap(pages, 4 * PAGE);
 }
 
@@ -897,7 +1044,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_route_of), cmocka_unit_test(test_route_compute), cmocka_unit_test(test_base), cmocka_unit_test(test_keystone_where),
-        cmocka_unit_test(test_keystone_readings), cmocka_unit_test(test_keystone_cases), cmocka_unit_test(test_policy), cmocka_unit_test(test_policy_gate), cmocka_unit_test(test_policy_empty),
+        cmocka_unit_test(test_keystone_readings), cmocka_unit_test(test_keystone_cases), cmocka_unit_test(test_policy), cmocka_unit_test(test_policy_gate),
+        cmocka_unit_test(test_policy_empty), cmocka_unit_test(test_born), cmocka_unit_test(test_born_cases),
         cmocka_unit_test(test_bpf_far), cmocka_unit_test(test_bpf_append), cmocka_unit_test(test_bpf_overflow), cmocka_unit_test(test_kernel_accepts),
         cmocka_unit_test(test_kernel_keystone),
     };

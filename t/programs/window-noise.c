@@ -1,8 +1,8 @@
 /*
- * window-noise: writes random bytes over its own request window for so many milliseconds (default 2000) while it makes calls, then stops,
- * and sees whether its calls are still answered. What a taken-over program would do to the helper: posted rubbish, half of it plausible.
+ * window-noise: writes random bytes over its own request windows, most over that of its only thread, for so many milliseconds (default
+ * 2000) while it makes calls, then stops, and sees whether its calls are still answered. What a taken-over program would do to the helper: posted rubbish, half of it plausible.
  *
- * The gate's own notes in that page are left alone, since without them the program only hurts itself and the noise ends early;
+ * The gates' own notes in those pages are left alone, since without them the program only hurts itself and the noise ends early;
  * `window-noise MS all` spares nothing, and may die or hang. Without a window it says so, and
  * the test knows that it proved nothing.
  */
@@ -48,10 +48,12 @@ static unsigned char *find_window(size_t *size)
     return window;
 }
 
-/* The gate's own notes: where its windows are, and whether the trustee sleeps. */
+/* The gate's own notes, of any thread: where its windows are, and whether the trustee sleeps. */
 static int is_note(size_t at)
 {
-    return at == offsetof(struct request, self) || at == offsetof(struct request, order) || at == offsetof(struct request, done);
+    at %= MAILBOX_REQUEST_SPAN;
+    return at == offsetof(struct request, self) || at == offsetof(struct request, order) || at == offsetof(struct request, record) ||
+        at == offsetof(struct request, done);
 }
 
 static void rubbish(unsigned char *window, size_t words, int spare)
