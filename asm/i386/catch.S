@@ -11,6 +11,8 @@
 #define SIG_SETMASK 2
 #define SIGSET_SIZE 8
 #define CALL_LENGTH 5
+#define RESTART 513                             /* ERESTARTNOINTR */
+#define ENTRY_TO_WINDOW 9                       /* from CATCH_ENTRY to MAILBOX_REQUEST_SPAN bytes */
 #define SEGMENT_FIRST 12                        /* of the three that a thread has, under a 64-bit kernel */
 #define AREA_SIZE 16
 #define REG(n) CAUGHT_REG + 8 * n               /* eax ecx edx ebx esp ebp esi edi */
@@ -24,10 +26,8 @@
         .globl  catch_return
         .hidden catch_return
 
-catch_enter:                                    /* eax = answer, (%esp) = 5 bytes behind the return address */
-        pushfl
-        subl    $CALL_LENGTH, 4(%esp)
-        jmp     catch_return
+catch_enter:                                    /* nobody comes this way: the gate does by catch_return, the program by the entries */
+        ud2
         .balign 16, 0xcc
 catch_born:                                     /* ebp = cell of our window */
         subl    $REQUEST_CELL, %ebp
@@ -103,6 +103,8 @@ catch_return:                                   /* eax = answer, (%esp) = flags,
         movl    %ebp, %ecx
         movl    $CALL_OF_NURSE, %eax
         int     $0x80
+        cmpl    $CATCH_MAKE, %eax
+        je      .Lmake
         movl    %eax, REG(0)(%ebp)
 
 .Lrelease:                                      /* parent and child: everything as it was */
@@ -112,6 +114,7 @@ catch_return:                                   /* eax = answer, (%esp) = flags,
         movl    $SIGSET_SIZE, %esi
         movl    $__NR_rt_sigprocmask, %eax
         int     $0x80
+.Lleave:
         movl    REG(4)(%ebp), %esp
         pushl   CAUGHT_IP(%ebp)
         pushl   CAUGHT_FLAGS(%ebp)
@@ -127,12 +130,65 @@ catch_return:                                   /* eax = answer, (%esp) = flags,
         popfl
         ret
 
-.Lother:                                        /* no creation, or another thread's call that ended here */
+.Lmake:                                         /* see x86_64; no call that blocks has six arguments */
+        movl    $SIG_SETMASK, %ebx
+        leal    CAUGHT_MASK(%ebp), %ecx
+        xorl    %edx, %edx
+        movl    $SIGSET_SIZE, %esi
+        movl    $__NR_rt_sigprocmask, %eax
+        int     $0x80
+        movl    REQUEST_ORDER(%ebp), %eax
+        movl    ORDER_ARG0(%eax), %ebx
+        movl    ORDER_ARG1(%eax), %ecx
+        movl    ORDER_ARG2(%eax), %edx
+        movl    ORDER_ARG3(%eax), %esi
+        movl    ORDER_ARG4(%eax), %edi
+        movl    ORDER_NR(%eax), %eax
+        int     $0x80
+        movl    %eax, REG(0)(%ebp)
+        jmp     .Lleave
+
+.Lother:                                        /* nobody was sent here: the call's own result */
         popl    %ecx
         popfl
         ret
 
+/* (%esp) = 5 bytes behind our entry, 4(%esp) = 5 bytes behind the return address; see x86_64 */
+.Lpatched:
+        pushfl
+        subl    $CALL_LENGTH, 8(%esp)
+        cmpl    $-RESTART, %eax
+        je      1f
+        pushl   %eax
+        pushl   %ebx
+        movl    $SAY_OTHER, %ebx
+        movl    $CALL_OF_NURSE, %eax
+        int     $0x80
+        popl    %ebx
+        popl    %eax
+        popfl
+        leal    4(%esp), %esp
+        ret
+1:      pushl   %ecx
+        call    2f
+2:      popl    %ecx
+        movl    8(%esp), %eax                   /* the entry's place tells the window */
+        subl    $CALL_LENGTH, %eax
+        andl    $(CATCH_ENTRIES - 1) * CATCH_ENTRY, %eax
+        shll    $ENTRY_TO_WINDOW, %eax
+        addl    gate_board - 2b + BOARD_REQUESTS(%ecx), %eax
+        popl    %ecx
+        popl    (%esp)                          /* flags for the entry: as from the gate */
+        jmp     catch_return
+
         .balign 8
 .Lall:  .quad   -1
+
+        .section .catch_entries, "ax", @progbits    /* one for each window; the helper counts on their size */
+        .rept   CATCH_ENTRIES
+        .balign CATCH_ENTRY, 0xcc
+        .byte   0xe8
+        .long   .Lpatched - . - 4
+        .endr
 
         .section .note.GNU-stack, "", @progbits

@@ -44,7 +44,7 @@ gate_enter:
         cmpl    $ROUTES, %eax                   /* only calls with the mailbox route, and only while the helper looks */
         jae     .Lplain
         btl     %eax, BOARD_ROUTES(%ebp)
-        jnc     .Lcreates
+        jnc     .Lunposted
         cmpl    $0, BOARD_STRICT(%ebp)
         jne     .Lfirst
         movl    %gs, %ecx
@@ -83,7 +83,7 @@ gate_enter:
         popfl
         movl    (%esp), %eax
         jmp     1b
-2:      popl    4(%esp)                         /* the flags take the number's place */
+2:      popl    (%esp)                          /* the flags take the number's place */
         jmp     catch_return
 
 .Lplain:                                        /* whose EINTR is the program's business */
@@ -110,13 +110,9 @@ gate_enter:
         popl    %eax
         jmp     .Lkernel
 
-.Lcreates:                                      /* a call that may create a process ends in the catch as well */
-        cmpl    $__NR_fork, %eax
-        je      .Lkernel
-        cmpl    $__NR_vfork, %eax
-        je      .Lkernel
-        cmpl    $__NR_clone, %eax
-        je      .Lkernel
+.Lunposted:                                      /* a call that no gate posts; what creates processes ends in the catch */
+        btl     %eax, BOARD_REPEATS(%ebp)
+        jc      .Lkernel
         jmp     .Lplain
 
 .Lpost: movl    %eax, REQUEST_NR(%ebp)            /* post */

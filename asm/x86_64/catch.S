@@ -1,7 +1,8 @@
 /*
  * catch (x86_64): a thread that creates a process must tell its registers, for the child goes on with them and only the thread itself knows them.
  *
- * The helper answers the call with the address of a request window and makes the instruction behind it a jump to here. The thread notes what it
+ * The helper answers the call with the address of a request window, and a trampoline ends here; or it makes the instruction behind the call a jump to
+ * that window's entry below. The thread notes what it
  * has, reports, waits while its trustee clones, and goes on behind the call with the true result. The child begins at catch_born, locked down
  * already, with the copy of those notes, and goes the same last steps. Both run in the gate's page and are the program's as far as trust goes.
  * Test: t/44-live-fork.t (registers, vector registers, red zone, signal mask and stack on both sides).
@@ -13,6 +14,9 @@
 #define SIG_SETMASK 2
 #define SIGSET_SIZE 8
 #define FLAGS_AFTER 0x246
+#define ASIDE 256
+#define RESTART 513                             /* ERESTARTNOINTR */
+#define ENTRY_TO_WINDOW 9                       /* from CATCH_ENTRY to MAILBOX_REQUEST_SPAN bytes */
 #define REG(n) CAUGHT_REG + 8 * n               /* rax rcx rdx rbx rsp rbp rsi rdi r8...r15 */
 
         .hidden gate_board
@@ -37,6 +41,36 @@ catch_born:                                     /* rbp = cell of our window */
 1:      fxrstor64 CAUGHT_FPU(%rbx)
         jmp     .Lrelease
 
+/* An instruction of the program's that leads here for the moment of one call comes by the entry of the window: r11 = that entry, rax = RESTART (had a
+ * signal come before this, the kernel would have made the call again). Anybody else's call that ended there waits until the instruction is back. */
+.Lpatched:
+        leaq    RESTART(%rax), %rax
+        xchgq   %rax, %rcx
+        jrcxz   1f
+        xchgq   %rax, %rcx
+        leaq    -RESTART(%rax), %rax
+        leaq    -ASIDE(%rsp), %rsp              /* out of the red zone; flags stay as they are */
+        pushq   %rax
+        pushq   %rcx
+        pushq   %rdi
+        pushfq
+        movl    $SAY_OTHER, %edi
+        movl    $CALL_OF_NURSE, %eax
+        syscall
+        popfq
+        popq    %rdi
+        popq    %rcx
+        popq    %rax
+        leaq    ASIDE(%rsp), %rsp
+        jmp     *%rcx
+1:      movq    %rax, %rcx
+        lahf
+        seto    %al
+        andl    $(CATCH_ENTRIES - 1) * CATCH_ENTRY, %r11d
+        shlq    $ENTRY_TO_WINDOW, %r11
+        addq    gate_board + BOARD_REQUESTS(%rip), %r11
+        jmp     .Lnote
+
 .Lcaught:
         movq    %rax, %r11
         lahf
@@ -45,7 +79,7 @@ catch_born:                                     /* rbp = cell of our window */
         jb      .Lother
         cmpq    gate_board + BOARD_REQUESTS_END(%rip), %r11
         jae     .Lother
-        movzwl  %ax, %eax
+.Lnote: movzwl  %ax, %eax
         movq    %rax, CAUGHT_FLAGS(%r11)
         movq    %rcx, CAUGHT_IP(%r11)
         movq    %rdx, REG(2)(%r11)
@@ -88,6 +122,8 @@ catch_born:                                     /* rbp = cell of our window */
         movq    %rbx, %rsi
         movl    $CALL_OF_NURSE, %eax
         syscall
+        cmpq    $CATCH_MAKE, %rax
+        je      .Lmake
         movq    %rax, REG(0)(%rbx)
 
 .Lrelease:                                      /* parent and child: everything as it was */
@@ -97,6 +133,7 @@ catch_born:                                     /* rbp = cell of our window */
         movl    $SIGSET_SIZE, %r10d
         movl    $__NR_rt_sigprocmask, %eax
         syscall
+.Lleave:
         movl    CAUGHT_FLAGS(%rbx), %eax
         addb    $0x7f, %al
         sahf
@@ -120,14 +157,39 @@ catch_born:                                     /* rbp = cell of our window */
         movl    $FLAGS_AFTER, %r11d
         jmp     *%rcx
 
-.Lother:                                        /* another thread's call ended here: the instructions will soon be back */
+.Lmake:                                         /* a call that blocks, with arguments that were judged: make it here, open to signals */
+        movl    $SIG_SETMASK, %edi
+        leaq    CAUGHT_MASK(%rbx), %rsi
+        xorl    %edx, %edx
+        movl    $SIGSET_SIZE, %r10d
+        movl    $__NR_rt_sigprocmask, %eax
+        syscall
+        movq    REQUEST_ORDER(%rbx), %r12
+        movq    ORDER_ARG0(%r12), %rdi
+        movq    ORDER_ARG1(%r12), %rsi
+        movq    ORDER_ARG2(%r12), %rdx
+        movq    ORDER_ARG3(%r12), %r10
+        movq    ORDER_ARG4(%r12), %r8
+        movq    ORDER_ARG5(%r12), %r9
+        movq    ORDER_NR(%r12), %rax
+        syscall
+        movq    %rax, REG(0)(%rbx)
+        jmp     .Lleave
+
+.Lother:                                        /* nobody was sent here: the call's own result */
         addb    $0x7f, %al
         sahf
         movq    %r11, %rax
-        pause
         jmp     *%rcx
 
         .balign 8
 .Lall:  .quad   -1
+
+        .section .catch_entries, "ax", @progbits    /* one for each window; the helper counts on their size */
+        .rept   CATCH_ENTRIES
+        .balign CATCH_ENTRY, 0xcc
+        .byte   0xe9
+        .long   .Lpatched - . - 4
+        .endr
 
         .section .note.GNU-stack, "", @progbits

@@ -27,6 +27,10 @@
 #include "core/helper/tree.h"
 #include "core/route/filter.h"
 
+#ifndef ERESTARTNOINTR
+#define ERESTARTNOINTR 513    /* the kernel's own: make the call again if a signal is handled first */
+#endif
+
 enum {
     TRUSTEE_FLAGS = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM,
     NAMESPACES = CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET | 0x80 /* CLONE_NEWTIME */,
@@ -45,6 +49,7 @@ struct birth {
     struct wish wish;
     struct call *call;          /* whose order the clone is */
     struct thread *thread;      /* that was caught; NULL when it is gone */
+    struct birth *outer;        /* of the same thread: a handler of its creates too, before it came to the catch */
     pid_t parent;
     enum abi_arch arch;
     struct space *space;        /* the creator's, held */
@@ -60,6 +65,7 @@ struct birth {
 
 static struct birth *births[BIRTHS];
 static uint32_t births_made;
+static struct call *waiting;    /* for the code that they were made from to be as it was */
 
 static struct birth *birth_new(enum birth_kind kind, struct call *call)
 {
@@ -81,10 +87,24 @@ static struct birth *birth_new(enum birth_kind kind, struct call *call)
     return NULL;
 }
 
+/* The thread has nothing to do with it any more. */
+static void birth_forget(struct birth *birth)
+{
+    struct birth **link = birth->thread ? &birth->thread->birth : NULL;
+
+    while (link && *link && *link != birth)
+        link = &(*link)->outer;
+    if (link && *link)
+        *link = birth->outer;
+    birth->thread = NULL;
+}
+
+static void birth_made(struct birth *birth);
+static void birth_sweep(struct thread *thread);
+
 static void birth_end(struct birth *birth)
 {
-    if (birth->thread)
-        birth->thread->birth = NULL;
+    birth_forget(birth);
     if (birth->cradle)
         slot_leave(birth->cradle);
     if (birth->home && birth->home != birth->space && !birth->born)
@@ -96,12 +116,13 @@ static void birth_end(struct birth *birth)
 
 /* --- the program's code, for a moment --- */
 
-static int space_memory(struct space *space, pid_t pid)
+/* By a thread that lives: the first one may be gone. */
+static int space_memory(struct space *space, pid_t tid)
 {
     char path[64];
 
     if (space->memory < 0) {
-        snprintf(path, sizeof path, "/proc/%d/mem", pid);
+        snprintf(path, sizeof path, "/proc/%d/mem", tid);
         space->memory = open(path, O_RDWR | O_CLOEXEC);
     }
     return space->memory;
@@ -131,18 +152,14 @@ static struct patch *patch_find(struct space *space, uint64_t at)
     return NULL;
 }
 
-/* Make the instruction at `at` lead into the catch. Returns 0 or -errno. */
-static int patch_set(struct space *space, enum abi_arch arch, pid_t pid, uint64_t at)
+/* Make the instruction at `at` lead to `entry` of the catch. Returns 0 or -errno. */
+static int patch_set(struct space *space, enum abi_arch arch, pid_t tid, uint64_t at, uint64_t entry)
 {
-    struct patch *patch = patch_find(space, at);
+    struct patch *patch = NULL;
     uint8_t code[PATCH_MAX];
-    size_t size = patch_code(arch, at, space->mailbox.base + STUB_CATCH, code);
-    int memory = space_memory(space, pid);
+    size_t size = patch_code(arch, at, entry, code);
+    int memory = space_memory(space, tid);
 
-    if (patch) {
-        patch->users++;
-        return 0;
-    }
     for (int i = 0; i < SPACE_PATCHES; i++)
         if (!space->patch[i].users && (!patch || space->patch[i].at == at))
             patch = &space->patch[i];
@@ -208,42 +225,85 @@ static bool in_gate(const struct process *process, uint64_t ip)
 /* Places for the caught registers and for the newborn's windows. */
 static bool birth_room(struct birth *birth, struct process *process)
 {
+    bool shared = birth->kind == BIRTH_PROCESS && birth->wish.flags & CLONE_VM;
+
     birth->cradle = slot_take(process->space, process, true);
-    if (birth->cradle && birth->wish.flags & CLONE_VM)
+    if (birth->cradle && shared)
         birth->slot = slot_take(process->space, process, true);
-    return birth->cradle && (birth->slot || !(birth->wish.flags & CLONE_VM));
+    return birth->cradle && (birth->slot || !shared);
 }
 
-int birth_process(struct call *call, int64_t *value)
+/* A birth that its thread never came to the catch for: a handler interrupted it first, and the call is being made again, or never. */
+static void birth_cancel(struct birth *birth)
+{
+    struct call *call = birth->call;
+
+    if (birth->patched)
+        patch_clear(birth->space, birth->arch, birth->patched);
+    birth->patched = 0;
+    if (birth->cradle)
+        birth->space->mailbox.requests[birth->cradle->i].caught.held = 0;
+    if (birth->slot && birth->home == NULL)
+        slot_leave(birth->slot);
+    call->birth = NULL;
+    birth_end(birth);
+    call_free(call);
+}
+
+/* Send the thread to the catch: a trampoline or the gate looks for a window's address as the answer; other code is changed for this one call, and the answer
+ * is one that makes the kernel repeat the call if a handler runs first. Returns 0 or -errno. */
+static int birth_send(struct birth *birth, const struct call *call)
+{
+    struct mailbox *mailbox = &birth->space->mailbox;
+    int i = birth->cradle->i, error;
+
+    mailbox->requests[i].caught.held = 1;
+    if (in_gate(call->process, call->ip)) {
+        notify_value(call->process->sandbox, call->id, (int64_t)mailbox_request_at(mailbox, i));
+        return 0;
+    }
+    error = patch_set(birth->space, birth->arch, call->tid, call->ip, mailbox->base + STUB_CATCH_ENTRIES + (uint64_t)i * CATCH_ENTRY);
+    if (error) {
+        mailbox->requests[i].caught.held = 0;
+        return error;
+    }
+    birth->patched = call->ip;
+    notify_value(call->process->sandbox, call->id, -ERESTARTNOINTR);
+    return 0;
+}
+
+/* Returns 1 with the answer in *value, or 0 when the call is on its way or waits. */
+static int birth_begin(struct call *call, enum birth_kind kind, const struct wish *wish, int64_t *value)
 {
     struct process *process = call->process;
     struct thread *thread = tree_thread(process->sandbox, call->tid);
     struct birth *birth;
-    struct wish wish;
 
-    birth_wish(call, &wish);
     *value = -EAGAIN;
-    if (wish.flags & NAMESPACES) {
-        say_notice("%s: namespaces of a sandbox can't change (keystone): EPERM", call->row->name);
-        *value = -EPERM;
+    if (!thread)
         return 1;
+    birth_sweep(thread);
+    if (thread->birth && !thread->birth->caught && thread->birth->patched)
+        birth_cancel(thread->birth);
+    if (patch_find(process->space, call->ip)) {    /* another thread is being sent from there: one at a time */
+        call->next = waiting;
+        waiting = call;
+        return 0;
     }
-    if (!thread || thread->birth || !(birth = birth_new(BIRTH_PROCESS, call)))
+    birth = birth_new(kind, call);
+    if (!birth)
         return 1;
-    birth->wish = wish;
+    birth->wish = *wish;
+    birth->thread = thread;
+    birth->outer = thread->birth;
+    thread->birth = birth;
     if (!birth_room(birth, process)) {
         say_notice("%s: no more than %d threads and processes can share one address space: EAGAIN", call->row->name, MAILBOX_SCRATCH);
-    } else if (!in_gate(process, call->ip) && (*value = patch_set(process->space, call->arch, process->pid, call->ip)) != 0) {
+    } else if (birth_send(birth, call) == 0) {
+        return 0;
+    } else {
         say_notice("%s: the code that calls it can't be changed, and its registers not be known: ENOSYS", call->row->name);
         *value = -ENOSYS;
-    } else {
-        if (!in_gate(process, call->ip))
-            birth->patched = call->ip;
-        birth->thread = thread;
-        thread->birth = birth;
-        process->space->mailbox.requests[birth->cradle->i].caught.held = 1;
-        notify_value(process->sandbox, call->id, (int64_t)mailbox_request_at(&process->space->mailbox, birth->cradle->i));
-        return 0;
     }
     if (birth->slot)
         slot_leave(birth->slot);
@@ -252,19 +312,78 @@ int birth_process(struct call *call, int64_t *value)
     return 1;
 }
 
+int birth_process(struct call *call, int64_t *value)
+{
+    struct wish wish;
+
+    birth_wish(call, &wish);
+    if (wish.flags & NAMESPACES) {
+        say_notice("%s: namespaces of a sandbox can't change (keystone): EPERM", call->row->name);
+        *value = -EPERM;
+        return 1;
+    }
+    if (call->arch == ABI_X86_64 && !call->process->sandbox->has_fsgsbase) {
+        say_notice("%s: new processes need a CPU with FSGSBASE: ENOSYS", call->row->name);
+        *value = -ENOSYS;
+        return 1;
+    }
+    return birth_begin(call, BIRTH_PROCESS, &wish, value);
+}
+
+int birth_make(struct call *call, int64_t *value)
+{
+    return birth_begin(call, BIRTH_NONE, &(struct wish){ 0 }, value);
+}
+
+/* Some code is as it was: those who waited for it try again. */
+static void birth_retry(void)
+{
+    struct call *call = waiting;
+    int64_t value;
+
+    waiting = NULL;
+    while (call) {
+        struct call *next = call->next;
+
+        if (call->row->where == ABI_PROCESS ? birth_process(call, &value) : birth_make(call, &value))
+            life_outcome(call, value);
+        call = next;
+    }
+}
+
+void birth_astray(struct thread *thread)
+{
+    for (struct birth *birth = thread->birth, *outer; birth; birth = outer) {
+        outer = birth->outer;
+        if (!birth->caught && birth->patched)
+            birth_cancel(birth);
+    }
+    birth_retry();
+}
+
+void birth_forsake(const struct process *process)
+{
+    for (struct call **link = &waiting; *link;) {
+        struct call *call = *link;
+
+        if (call->process == process) {
+            *link = call->next;
+            call_free(call);
+        } else {
+            link = &call->next;
+        }
+    }
+}
+
 void birth_abandon(struct birth *birth)
 {
-    birth->thread = NULL;
-    if (birth->patched)
-        patch_clear(birth->space, birth->arch, birth->patched);
-    birth->patched = 0;
-    if (birth->caught)
-        return;    /* the clone is under way: it ends with its order, or with its birth */
-    birth->call->birth = NULL;
-    call_free(birth->call);
-    if (birth->slot)
-        slot_leave(birth->slot);
-    birth_end(birth);
+    if (!birth->caught)
+        birth_cancel(birth);
+    else if (birth->kind == BIRTH_NONE) {
+        birth->space->mailbox.requests[birth->cradle->i].caught.held = 0;
+        birth_made(birth);
+    } else
+        birth_forget(birth);    /* the clone is under way: it ends with its order, or with its birth */
 }
 
 /* --- what the newborn will do --- */
@@ -461,6 +580,7 @@ static int birth_home(struct birth *birth, struct sandbox *sandbox)
         return error;
     board = home->mailbox.board;
     memcpy(board->routes, space->mailbox.board->routes, sizeof board->routes);
+    memcpy(board->repeats, space->mailbox.board->repeats, sizeof board->repeats);
     memcpy(&board->start, &space->mailbox.board->start, offsetof(struct start, binary));
     home->keystone = space->keystone;
     space_trampolines(sandbox, home, space->trampolines);
@@ -486,6 +606,7 @@ static int birth_prepare(struct birth *birth, struct sandbox *sandbox)
     if (error)
         return error;
     memcpy(&caught, &birth->space->mailbox.requests[birth->cradle->i].caught, sizeof caught);
+    mailbox_guard(&birth->home->mailbox, birth->slot->i);
     nest = nest_of(&birth->home->mailbox, birth->slot->i);
     birth_second_part(birth, &steps);
     birth_thread(birth, &caught, steps.thread, &nest);
@@ -502,13 +623,79 @@ static int birth_prepare(struct birth *birth, struct sandbox *sandbox)
     return 0;
 }
 
+/* A call for the thread itself: leave it in the cradle's order window. Everything that it points to lies there, where only the helper writes. */
+static void birth_order_call(struct birth *birth, uint64_t id)
+{
+    struct call *call = birth->call;
+    struct order *window = &birth->space->mailbox.orders[birth->cradle->i];
+    struct mailbox_order order;
+    int error;
+
+    call->slot = birth->cradle;
+    error = order_make(call, &order);
+    if (error) {
+        notify_value(call->process->sandbox, id, error);
+        birth_made(birth);
+        return;
+    }
+    memcpy(window->bytes, call->arena, call->arena_used);
+    memcpy(window->arg, order.arg, sizeof window->arg);
+    window->nr = order.nr;
+    notify_value(call->process->sandbox, id, CATCH_MAKE);
+}
+
+static void birth_made(struct birth *birth)
+{
+    struct call *call = birth->call;
+
+    call->birth = NULL;
+    birth_end(birth);
+    call_free(call);
+}
+
+static bool birth_same(enum abi_arch arch, const uint64_t a[6], const uint64_t b[6])
+{
+    if (arch == ABI_X86_64)
+        return memcmp(a, b, 6 * sizeof *a) == 0;
+    for (int i = 0; i < 5; i++)    /* the catch has no register for the sixth, and no such call one */
+        if ((uint32_t)a[i] != (uint32_t)b[i])
+            return false;
+    return true;
+}
+
+/* Whether this is a call that was left for the thread: then it goes on, as often as handlers interrupt it. */
+bool birth_makes(struct thread *thread, uint64_t nr, const uint64_t args[6], uint64_t ip)
+{
+    for (struct birth *birth = thread->birth; birth; birth = birth->outer) {
+        const struct order *window = &birth->space->mailbox.orders[birth->cradle->i];
+
+        if (birth->kind != BIRTH_NONE || !birth->caught || !in_gate(thread->process, ip) || window->nr != nr)
+            continue;
+        if (birth_same(birth->arch, window->arg, args))
+            return true;
+    }
+    return false;
+}
+
+/* Calls that have been made, their threads gone on: nobody said so. */
+static void birth_sweep(struct thread *thread)
+{
+    for (struct birth *birth = thread->birth, *outer; birth; birth = outer) {
+        outer = birth->outer;
+        if (birth->kind == BIRTH_NONE && birth->caught && !birth->space->mailbox.requests[birth->cradle->i].caught.held)
+            birth_made(birth);
+    }
+}
+
 void birth_caught(struct thread *thread, uint64_t id, uint64_t window)
 {
     struct birth *birth = thread->birth;
     struct sandbox *sandbox = thread->process->sandbox;
     int error;
 
-    if (!birth || birth->caught || window != mailbox_request_at(&birth->space->mailbox, birth->cradle->i)) {
+    while (birth && (birth->caught || window != mailbox_request_at(&birth->space->mailbox, birth->cradle->i)))
+        birth = birth->outer;
+    if (!birth) {
         notify_value(sandbox, id, -EINVAL);
         return;
     }
@@ -517,6 +704,11 @@ void birth_caught(struct thread *thread, uint64_t id, uint64_t window)
     birth->patched = 0;
     birth->caught = true;
     birth->call->id = id;
+    birth_retry();
+    if (birth->kind == BIRTH_NONE) {
+        birth_order_call(birth, id);
+        return;
+    }
     error = birth_prepare(birth, sandbox);
     if (!error) {
         life_give(birth->call);
@@ -732,6 +924,7 @@ void birth_orphan(struct birth *birth)
 {
     if (birth->kind == BIRTH_PROCESS && birth->slot && birth->home == birth->space && !birth->born)
         slot_leave(birth->slot);
+    birth->call = NULL;
     birth_end(birth);
 }
 
@@ -740,9 +933,21 @@ bool birth_waits(const struct call *call)
     return call->birth && call->birth->cloned;
 }
 
+/* Somebody waits for code that another thread was to come by: long enough. (A handler of that thread's has jumped away.) */
+static void birth_stale(void)
+{
+    if (!waiting)
+        return;
+    for (int i = 0; i < BIRTHS; i++)
+        if (births[i] && births[i]->kind != BIRTH_TRUSTEE && !births[i]->caught && births[i]->patched == waiting->ip && births[i]->space == waiting->process->space)
+            birth_cancel(births[i]);
+    birth_retry();
+}
+
 /* A newborn that was killed before it came to itself has been born nevertheless: its parent will wait for it. */
 void birth_check(void)
 {
+    birth_stale();
     for (int i = 0; i < BIRTHS; i++) {
         struct birth *birth = births[i];
         char path[64], text[512] = "";
@@ -771,6 +976,8 @@ void birth_check(void)
 
 bool birth_pending(void)
 {
+    if (waiting)
+        return true;
     for (int i = 0; i < BIRTHS; i++)
         if (births[i] && births[i]->cloned && !births[i]->born)
             return true;

@@ -12,6 +12,15 @@
 
 /* fork, vfork, or a clone without CLONE_THREAD, allowed. 1: *value is the answer; 0: the thread is on its way into the catch, the call is kept. */
 int birth_process(struct call *call, int64_t *value);
+/* The same way for a call that blocks and whose arguments were judged: the thread makes it itself, from the gate's page, with the arguments in an order
+ * window, so that signals interrupt it as they would natively. */
+int birth_make(struct call *call, int64_t *value);
+/* Whether a call from the gate's page is such a one. */
+bool birth_makes(struct thread *thread, uint64_t nr, const uint64_t args[6], uint64_t ip);
+/* REPORT_OTHER: where the thread was sent from is needed as it was. If it is the one that was sent, a handler has interrupted it, and its call is made again. */
+void birth_astray(struct thread *thread);
+/* The process is gone: none of its calls waits any more. */
+void birth_forsake(const struct process *process);
 /* REPORT_CAUGHT: the thread has told its registers and waits in notification `id`. */
 void birth_caught(struct thread *thread, uint64_t id, uint64_t window);
 /* REPORT_BORN, from the trustee's page: `tid` has come to itself. */

@@ -90,7 +90,7 @@ pid_t call_tid(const struct call *call)
 
 uint64_t call_ip(const struct call *call)
 {
-    return call->ip;
+    return sites_origin(call->process, call->ip);
 }
 
 const char *call_comm(struct call *call)

@@ -43,6 +43,7 @@ struct call {
     uint64_t args[6];
     bool rewritten;             /* an argument is not what the program gave */
     bool watched;               /* the policy's after() wants the result */
+    bool direct;                /* socketcall or ipc for a call that is always allowed: its arguments were not looked at */
     bool twin;                  /* the trustee makes it first, then the thread itself */
     bool moves;                 /* it changes the working directory */
     bool answered;              /* the gate has its answer; the call lives on until its trustee is done with the pins */
@@ -129,8 +130,8 @@ void notify_continue(struct sandbox *sandbox, uint64_t id);
 /* Give the process a descriptor as the notification's result; closes `fd`. */
 void notify_descriptor(struct sandbox *sandbox, uint64_t id, int fd, bool cloexec);
 
-/* sites.c: redirect the site of a notification to the gate, if it has the shape; `creation`: of a call that creates a process. */
-void sites_learn(struct process *process, uint64_t ip, uint64_t nr, bool creation);
+/* sites.c: redirect the site of a notification to the gate, if it has the shape; `unposted`: of a call that goes to the kernel all the same. */
+void sites_learn(struct process *process, pid_t tid, uint64_t ip, uint64_t nr, bool unposted);
 /* Where in the program a call came from that was made in a trampoline. */
 uint64_t sites_origin(const struct process *process, uint64_t ip);
 

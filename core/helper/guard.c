@@ -135,6 +135,8 @@ static int guard_prctl(struct call *call, int64_t *value)
         return PASS;
     case PR_SET_DUMPABLE:       /* the helper must be able to look */
         return refuse(value, 0);
+    case PR_SET_SECCOMP:        /* children would not inherit it */
+        return refuse(value, EINVAL);
     case PR_SET_MM:             /* the heap could be moved over nurse's memory: rule 1 */
     case PR_SET_SYSCALL_USER_DISPATCH:
     case PR_SET_PTRACER:

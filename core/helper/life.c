@@ -5,10 +5,12 @@
  * Nothing here waits: a call whose trustee is at work is picked up again by life_progress(). Test: t/31-live-policy.t.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -86,11 +88,41 @@ static bool life_twin(const struct call *call)
     return strcmp(call->row->name, "prctl") == 0 && call->args[0] == PR_SET_TIMERSLACK;
 }
 
+/* Whether the call may wait for long, though its arguments must be the helper's copies: an open of a FIFO, a connect whose address was judged, what
+ * socketcall stands for. (Its result is the thread's: after() would not see it.) */
+static bool life_blocks(struct call *call)
+{
+    uint64_t flags;
+    struct stat st;
+
+    if (call->process->strict || call->watched || (call->arch == ABI_X86_64 && !call->process->sandbox->has_fsgsbase))
+        return false;
+    if (call->row->where == ABI_BLOCKS)
+        return call->rewritten || call->copied;
+    if (!call->path_count || call->row->args[call->paths[0].arg].type != ABI_PATH_OPEN || !call_open_flags(call, &flags) || flags & (O_NONBLOCK | O_PATH))
+        return false;
+    return !call->paths[0].descriptor && call_resolve(call, &call->paths[0]) == 0 && call->paths[0].pin.fd >= 0 &&
+           fstat(call->paths[0].pin.fd, &st) == 0 && S_ISFIFO(st.st_mode);
+}
+
+/* From a gate it comes again, by way of the kernel: only from there can the thread be sent to the catch. */
+static void life_make(struct call *call)
+{
+    int64_t value = 0;
+
+    if (call->origin == FROM_GATE)
+        life_go_on(call);
+    else if (birth_make(call, &value))
+        life_outcome(call, value);
+}
+
 static void life_allow(struct call *call)
 {
     int64_t value = 0;
 
-    if (guard_call(call, &value) || inform_call(call, &value)) {
+    if (call->direct)
+        life_go_on(call);
+    else if (guard_call(call, &value) || inform_call(call, &value)) {
         life_outcome(call, value);
     } else if (life_process(call)) {
         return;
@@ -99,6 +131,8 @@ static void life_allow(struct call *call)
             life_outcome(call, value);
         else
             life_give(call);
+    } else if (life_blocks(call)) {
+        life_make(call);
     } else if (life_twin(call) && !call->rewritten) {
         call->twin = true;
         life_give(call);
@@ -188,6 +222,32 @@ static const struct abi_call *life_ipc(const struct call *call, uint32_t words[6
     return row;
 }
 
+/* semop and semtimedop are the calls behind ipc that have no number of their own: without a time they are made as semtimedop_time64, judged under their
+ * own names. */
+static int life_numberless(struct call *call, const struct abi_call *row, uint32_t words[6])
+{
+    static struct route_entry entry;
+    const struct judge *judge = call->process->sandbox->judge;
+
+    if (strcmp(row->name, "semop") != 0 && strcmp(row->name, "semtimedop") != 0)
+        return -ENOSYS;
+    entry = (struct route_entry){ .row = row };
+    entry.constant = judge->constant(judge->self, ABI_I386, row, &entry.verdict);
+    call->entry = &entry;
+    call->row = row;
+    call->direct = entry.constant && entry.verdict.kind == VERDICT_ALLOW && !judge->watches(judge->self, row);
+    if (call->direct)
+        return 0;
+    if (row->name[3] == 't' && words[3])    /* its time has another shape */
+        return -ENOSYS;
+    call->nr = abi_number(ABI_I386, abi_find("semtimedop_time64"));
+    words[3] = 0;
+    for (int i = 0; i < 6; i++)
+        call->args[i] = words[i];
+    call->rewritten = true;
+    return 0;
+}
+
 /* i386: socketcall and ipc stand for other calls; they are judged and made as those, and their memory is not read again. */
 static int life_demultiplex(struct call *call)
 {
@@ -204,10 +264,17 @@ static int life_demultiplex(struct call *call)
     if (!row)
         return -EINVAL;
     if (abi_number(ABI_I386, row) < 0)
-        return -ENOSYS;
+        return life_numberless(call, row, words);
     call->nr = abi_number(ABI_I386, row);
     call->entry = route_entry(&call->process->sandbox->routes, ABI_I386, (uint64_t)call->nr);
     call->row = call->entry->row;
+    if (call->entry->constant && !call->process->strict) {    /* which call it is stands in a register, and nothing else was asked for */
+        const struct judge *judge = call->process->sandbox->judge;
+
+        call->direct = call->entry->verdict.kind == VERDICT_ALLOW && call->origin == FROM_NOTIFICATION && !judge->watches(judge->self, call->row);
+        if (call->direct)
+            return 0;
+    }
     for (int i = 0; i < 6; i++)
         call->args[i] = words[i];
     call->rewritten = true;
@@ -236,7 +303,7 @@ static void life_begin(struct call *call, uint64_t nr)
         return;
     }
     error = life_demultiplex(call);
-    if (!error)
+    if (!error && !call->direct)
         error = call_fetch(call);
     if (error) {
         life_answer(call, error);
@@ -274,7 +341,7 @@ void life_notification(struct thread *thread, uint64_t id, enum abi_arch arch, u
     struct call *call = call_new(thread->process, FROM_NOTIFICATION, thread->tid, arch, nr, args);
 
     call->id = id;
-    call->ip = ip;
+    call->ip = ip;    /* birth.c needs the place itself; policies are told sites_origin() */
     life_begin(call, nr);
 }
 

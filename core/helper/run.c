@@ -115,6 +115,10 @@ static void run_report(struct thread *thread, uint64_t id, const uint64_t args[6
     case REPORT_CAUGHT:
         birth_caught(thread, id, args[1]);
         break;
+    case REPORT_OTHER:
+        birth_astray(thread);
+        notify_value(thread->process->sandbox, id, 0);
+        break;
     case REPORT_THREAD:
         life_stranger(thread, id, args[1]);
         break;
@@ -131,10 +135,12 @@ static void run_call(struct thread *thread, const struct seccomp_notif *notif, e
     struct sandbox *sandbox = process->sandbox;
     uint64_t nr = (uint32_t)notif->data.nr, ip = notif->data.instruction_pointer;
     const struct route_entry *entry = route_entry(&sandbox->routes, arch, nr);
-    bool creation = entry->row && entry->row->where == ABI_PROCESS && strncmp(entry->row->name, "exec", 4) != 0;
-
-    if (sandbox->options->gate == GATE_AUTO && (entry->route == ROUTE_MAILBOX || (creation && !(args[0] & CLONE_THREAD))))
-        sites_learn(process, ip, nr, creation);
+    if (thread->birth && birth_makes(thread, nr, args, ip)) {
+        notify_continue(sandbox, notif->id);
+        return;
+    }
+    if (sandbox->options->gate == GATE_AUTO && route_repeats(entry))
+        sites_learn(process, thread->tid, ip, nr, entry->route != ROUTE_MAILBOX);
     if (thread->slot && entry->route == ROUTE_MAILBOX)
         slot_watch(thread->slot);
     life_notification(thread, notif->id, arch, nr, args, ip);

@@ -72,8 +72,9 @@ static void sites_trampoline_x86_64(uint8_t *code, uint64_t at, uint32_t nr, uin
     sites_kernel_x86_64(code, at, code + KERNEL, nr, back);
 }
 
-/* A call that creates a process is made here, so that the program's code need not be changed each time: mov $nr,%eax; the kernel part. */
-static void sites_creation_x86_64(uint8_t *code, uint64_t at, uint32_t nr, uint64_t back, uint64_t gate)
+/* A call that no gate posts is made here, for EINTR, and so that the program's code need not be changed each time that a process is created:
+ * mov $nr,%eax; the kernel part. */
+static void sites_unposted_x86_64(uint8_t *code, uint64_t at, uint32_t nr, uint64_t back, uint64_t gate)
 {
     enum { DISTANCE = KERNEL - MOV - 2 };
     uint8_t *p = put32(put8(code, MOV_EAX), nr);
@@ -87,9 +88,9 @@ static void sites_creation_x86_64(uint8_t *code, uint64_t at, uint32_t nr, uint6
 uint64_t sites_origin(const struct process *process, uint64_t ip)
 {
     const struct space *space = process->space;
-    uint64_t offset = ip - space->trampolines_at, back;
+    uint64_t offset = space ? ip - space->trampolines_at : 0, back;
 
-    if (process->arch != ABI_X86_64 || !space->trampolines || !space->trampolines_at || offset >= GATE_SPAN)
+    if (process->arch != ABI_X86_64 || !space || !space->trampolines || !space->trampolines_at || offset >= GATE_SPAN)
         return ip;
     if (offset % TRAMPOLINE != KERNEL + SYSCALL_LENGTH)
         return ip;
@@ -123,14 +124,14 @@ static bool sites_tail(const uint8_t *b)
 
 /* Whether the site is code as the loader maps it: one private mapping that can't be written. What a program makes or changes itself is its own
  * business, and a shared mapping is a file's. */
-static bool sites_fixed(const struct process *process, uint64_t site)
+static bool sites_fixed(pid_t tid, uint64_t site)
 {
     unsigned long start, end;
     char line[512], mode[5];
     bool fixed = false;
     FILE *maps;
 
-    snprintf(line, sizeof line, "/proc/%d/maps", process->pid);
+    snprintf(line, sizeof line, "/proc/%d/maps", tid);
     maps = fopen(line, "re");
     while (maps && fgets(line, sizeof line, maps))
         if (sscanf(line, "%lx-%lx %4s", &start, &end, mode) == 3 && site >= start && site < end) {
@@ -143,13 +144,13 @@ static bool sites_fixed(const struct process *process, uint64_t site)
 }
 
 /* Whether the bytes before `ip` are the shape, for this number. The byte before them must not make the mov another instruction. */
-static bool sites_match(const struct process *process, uint64_t ip, uint32_t nr)
+static bool sites_match(const struct process *process, pid_t tid, uint64_t ip, uint32_t nr)
 {
     static const uint8_t calls[ABI_ARCHES][CALL] = { [ABI_X86_64] = { 0x0f, 0x05 }, [ABI_I386] = { 0xcd, 0x80 } };
     uint8_t around[BEFORE + SITE], *bytes = around + BEFORE - 1;
     uint32_t immediate;
 
-    if (memory_read(process->pid, ip - sizeof around, around, sizeof around) != sizeof around)
+    if (memory_read(tid, ip - sizeof around, around, sizeof around) != sizeof around)
         return false;
     memcpy(&immediate, bytes + 2, sizeof immediate);
     return bytes[1] == MOV_EAX && immediate == nr && memcmp(bytes + 1 + MOV, calls[process->arch], CALL) == 0 &&
@@ -177,37 +178,37 @@ static bool sites_refused(uint64_t ip, bool refuse)
 }
 
 /* Who writes the trampoline for a site. */
-static void (*sites_kind(const struct process *process, bool creation))(uint8_t *, uint64_t, uint32_t, uint64_t, uint64_t)
+static void (*sites_kind(const struct process *process, bool unposted))(uint8_t *, uint64_t, uint32_t, uint64_t, uint64_t)
 {
     if (process->arch == ABI_I386)
         return sites_trampoline_i386;    /* the gate knows what creates processes */
-    return creation ? sites_creation_x86_64 : sites_trampoline_x86_64;
+    return unposted ? sites_unposted_x86_64 : sites_trampoline_x86_64;
 }
 
-/* Code is changed under other threads only for what creates processes: its way without a trampoline changes more, and each time. */
-void sites_learn(struct process *process, uint64_t ip, uint64_t nr, bool creation)
+/* Code is changed under other threads only for what no gate posts: a creation without a trampoline changes more of it, and each time. */
+void sites_learn(struct process *process, pid_t tid, uint64_t ip, uint64_t nr, bool unposted)
 {
     struct trampolines *trampolines = process->space->trampolines;
     uint64_t site = ip - SITE, gate = process->space->mailbox.base + STUB_GATE, at;
     uint8_t jump[MOV];
     char path[64];
 
-    if ((process->threaded && !creation) || !trampolines || trampolines->used + TRAMPOLINE > GATE_SPAN || sites_refused(ip, false))
+    if ((process->threaded && !unposted) || !trampolines || trampolines->used + TRAMPOLINE > GATE_SPAN || sites_refused(ip, false))
         return;
     if (process->arch == ABI_X86_64 && !process->sandbox->has_fsgsbase)
         return;
     at = process->space->trampolines_at + trampolines->used;
     if (ip - process->space->trampolines_at < GATE_SPAN)
         return;    /* it came through one */
-    if (!sites_match(process, ip, (uint32_t)nr) || !sites_reach(process, site, at) || !sites_fixed(process, site)) {
+    if (!sites_match(process, tid, ip, (uint32_t)nr) || !sites_reach(process, site, at) || !sites_fixed(tid, site)) {
         sites_refused(ip, true);
         return;
     }
     if (process->space->memory < 0) {
-        snprintf(path, sizeof path, "/proc/%d/mem", process->pid);
+        snprintf(path, sizeof path, "/proc/%d/mem", tid);
         process->space->memory = open(path, O_RDWR | O_CLOEXEC);
     }
-    sites_kind(process, creation)(trampolines->view + trampolines->used, at, (uint32_t)nr, ip, gate);
+    sites_kind(process, unposted)(trampolines->view + trampolines->used, at, (uint32_t)nr, ip, gate);
     put32(put8(jump, JMP), at - (site + MOV));
     if (process->space->memory >= 0 && pwrite(process->space->memory, jump, sizeof jump, (off_t)site) == sizeof jump)
         trampolines->used += TRAMPOLINE;

@@ -74,11 +74,15 @@ static bool spawn_hides_vdso(const struct sandbox *sandbox, enum abi_arch arch)
 static void spawn_routes(struct process *process)
 {
     static const char *const own[] = { "read", "write", "exit", "sigreturn" };
-    uint32_t *routes = process->space->mailbox.board->routes;
+    struct board *board = process->space->mailbox.board;
+    uint32_t *routes = board->routes;
 
     for (uint32_t nr = 0; nr < MAILBOX_ROUTES; nr++)
         if (process->strict || process->sandbox->routes.entry[process->arch][nr].route == ROUTE_MAILBOX)
             routes[nr / 32] |= 1u << nr % 32;
+    for (uint32_t nr = 0; nr < MAILBOX_ROUTES; nr++)
+        if (route_repeats(&process->sandbox->routes.entry[process->arch][nr]))
+            board->repeats[nr / 32] |= 1u << nr % 32;
     for (size_t i = 0; process->strict && i < sizeof own / sizeof *own; i++) {
         uint32_t nr = (uint32_t)abi_number(process->arch, abi_find(own[i]));
 
@@ -110,6 +114,7 @@ void spawn_prepare(struct process *process, uint64_t mask)
     if (!process->strict)
         spawn_routes(process);
     slot_take(process->space, process, false)->coming = true;    /* slot 0, whose trustee the stub starts */
+    mailbox_guard(&process->space->mailbox, 0);
 }
 
 /* Move the stub to its base: program headers and entry are all that knows an address. */

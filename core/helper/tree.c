@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "core/base/say.h"
+#include "core/helper/birth.h"
 #include "core/helper/call_private.h"
 
 enum {
@@ -251,7 +252,7 @@ static void thread_free(struct thread *thread)
     while (*link != thread)
         link = &(*link)->next;
     *link = thread->next;
-    if (thread->birth)
+    while (thread->birth)
         birth_abandon(thread->birth);
     if (thread->slot)
         thread->slot->thread = NULL;
@@ -297,6 +298,8 @@ static void thread_mourned(const struct thread *thread)
 void tree_thread_exits(struct thread *thread)
 {
     thread_mourned(thread);
+    while (thread->birth)
+        birth_abandon(thread->birth);
     thread->exiting = true;
     if (thread->slot)
         slot_leave(thread->slot);
@@ -404,6 +407,7 @@ void tree_remove(struct process *process)
         link = &(*link)->next;
     *link = process->next;
     sandbox->process_count--;
+    birth_forsake(process);
     process_adopt_children(process);
     process_leave_threads(process, 0);
     process_leave_space(process);
@@ -421,6 +425,7 @@ int tree_renew(struct process *process, enum abi_arch arch)
     struct space *space;
     int error;
 
+    birth_forsake(process);
     process_leave_threads(process, 0);
     thread_add(process, process->pid);
     process_leave_space(process);

@@ -41,6 +41,9 @@ enum {
     STUB_GATE = 0x4000,
     STUB_CATCH = STUB_GATE + 0x800,     /* where a thread that creates a process is caught; the child's entry stands 16 bytes on */
     STUB_BORN = STUB_CATCH + 0x10,
+    STUB_CATCH_ENTRIES = STUB_GATE + 0xc00,    /* one for each window, for threads that come from changed code */
+    CATCH_ENTRY = 8,
+    CATCH_MAKE = -4095,                 /* what REPORT_CAUGHT may answer instead of a result: make the call in the order window */
 
     GATE_SPAN = 0x10000,                /* trampolines of redirected sites, near the libraries */
     SITES_TRAMPOLINE = 128,             /* one of them */
@@ -64,6 +67,7 @@ enum order_command {
 };
 
 enum birth_kind {
+    BIRTH_NONE = 0,         /* the helper's: a caught thread that shall make a call itself */
     BIRTH_TRUSTEE = 1,      /* another trustee of this process */
     BIRTH_PROCESS = 2,      /* a process: it starts a trustee, turns itself into an untrustee and goes on where its parent was caught */
 };
@@ -146,10 +150,11 @@ struct start {
 /* What all threads of an address space share; read only in the sandbox. */
 struct board {
     uint32_t routes[MAILBOX_ROUTES / 32];    /* bit nr: the gate posts this call; else it goes to the kernel */
+    uint32_t repeats[MAILBOX_ROUTES / 32];   /* bit nr: a call that ends with EINTR is made again */
     uint32_t strict;            /* one thread, slot 0 */
     uint32_t xsave;             /* states that xsave keeps (what a call must not change); 0: fxsave */
     uint64_t requests, requests_end;    /* where the request windows lie */
-    uint8_t pad0[0x100 - 0x98];
+    uint8_t pad0[0x180 - 0x118];
     struct {
         uint64_t key;           /* what tells threads apart: x86_64: fs base << 16; i386: the word at %gs:0. 0: free */
         uint64_t request;       /* its request window; 0: this thread has none */
@@ -228,6 +233,7 @@ enum report {
     REPORT_FAILED = 7,          /* second argument: errno of the loader -> never answered */
     REPORT_STRICT = 8,          /* the libraries are loaded, strict seccomp comes next -> 0 */
     REPORT_CAUGHT = 9,          /* a caught thread; second argument: its request window -> what its call returns */
+    REPORT_OTHER = 11,          /* a call that ended where the program's code leads to the catch, and was not sent there -> 0 */
     REPORT_THREAD = 10,         /* a gate that knows no window for its thread; second argument: the thread's key -> 0 */
 };
 

@@ -45,8 +45,10 @@ int mailbox_create(struct mailbox *mailbox, uint64_t base);
 void mailbox_destroy(struct mailbox *mailbox);
 /* WINDOWS_PACK of it, for the process that maps it. */
 uint32_t mailbox_windows(const struct mailbox *mailbox);
-/* Make slot i as fresh as for a first trustee, and let the helper's death end that trustee's process. */
+/* Make slot i as fresh as for a first trustee. */
 void mailbox_prepare(struct mailbox *mailbox, int i);
+/* Let the helper's death end the process of slot i's trustee. One for each process: the kernel follows the list for 2,048 entries. */
+void mailbox_guard(struct mailbox *mailbox, int i);
 /* Slot i has no trustee any more. */
 void mailbox_retire(struct mailbox *mailbox, int i);
 /* Where the windows of slot i lie in the process. */

@@ -59,6 +59,7 @@ void offsets(void)
     MARK(STEP_NOTHING, STEP_NONE);
 
     MARK(BOARD_ROUTES, offsetof(struct board, routes));
+    MARK(BOARD_REPEATS, offsetof(struct board, repeats));
     MARK(BOARD_STRICT, offsetof(struct board, strict));
     MARK(BOARD_XSAVE, offsetof(struct board, xsave));
     MARK(BOARD_REQUESTS, offsetof(struct board, requests));
@@ -90,6 +91,9 @@ void offsets(void)
     MARK(CELL_ASLEEP, offsetof(struct request, asleep) - offsetof(struct request, done));
     MARK(CELL_RESULT, offsetof(struct request, result) - offsetof(struct request, done));
 
+    MARK(CATCH_ENTRIES, MAILBOX_SLOTS);
+    MARK(CATCH_ENTRY, CATCH_ENTRY);
+    MARK(CATCH_MAKE, CATCH_MAKE);
     MARK(CAUGHT_REG, offsetof(struct request, caught.reg));
     MARK(CAUGHT_FLAGS, offsetof(struct request, caught.flags));
     MARK(CAUGHT_IP, offsetof(struct request, caught.ip));
@@ -113,6 +117,7 @@ void offsets(void)
     MARK(CALL_OF_NURSE, NURSE_CALL);
     MARK(SAY_BOOT, REPORT_BOOT);
     MARK(SAY_CAUGHT, REPORT_CAUGHT);
+    MARK(SAY_OTHER, REPORT_OTHER);
     MARK(SAY_THREAD, REPORT_THREAD);
     MARK(KIND_VALUE, ANSWER_VALUE);
     MARK(KIND_TRUSTEE, ANSWER_TRUSTEE);

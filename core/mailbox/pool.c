@@ -36,15 +36,15 @@ struct mailbox_pool {
 };
 
 /* A node of the robust list; the kernel looks at `next` only. */
-struct node { struct node *next, *prev; };
+struct node { struct node *next, **link; };
 
 static struct mailbox_pool pools[MAILBOX_POOLS];
 static int pool_count;
 static struct {
-    struct node list;
+    struct node *first;
     long futex_offset;
     struct node *pending;
-} robust = { .list = { &robust.list, &robust.list } };
+} robust = { .first = (struct node *)&robust };
 
 static_assert(offsetof(struct robust_list_head, futex_offset) == sizeof(void *), "struct robust_list_head");
 
@@ -171,7 +171,6 @@ void mailbox_prepare(struct mailbox *mailbox, int i)
 {
     struct order *order = &mailbox->orders[i];
     struct request *request = &mailbox->requests[i];
-    struct node *node = pool_node(mailbox, i);
 
     mailbox->pool->dirty[mailbox->block] |= 1ull << i;
     memset(order, 0, offsetof(struct order, birth));
@@ -181,10 +180,17 @@ void mailbox_prepare(struct mailbox *mailbox, int i)
     order->alarm = (uint32_t)getpid() | FUTEX_WAITERS;
     order->ring_nr = NURSE_CALL;
     order->ring_arg[0] = REPORT_RING;
+}
+
+void mailbox_guard(struct mailbox *mailbox, int i)
+{
+    struct node *node = pool_node(mailbox, i);
+
     if (!node->next) {
-        *node = (struct node){ .next = robust.list.next, .prev = &robust.list };
-        node->next->prev = node;
-        robust.list.next = node;
+        *node = (struct node){ .next = robust.first, .link = &robust.first };
+        if (node->next != (struct node *)&robust)
+            node->next->link = &node->next;
+        robust.first = node;
     }
 }
 
@@ -196,8 +202,9 @@ void mailbox_retire(struct mailbox *mailbox, int i)
         return;
     node = pool_node(mailbox, i);
     if (node->next) {
-        node->next->prev = node->prev;
-        node->prev->next = node->next;
+        *node->link = node->next;
+        if (node->next != (struct node *)&robust)
+            node->next->link = node->link;
         *node = (struct node){ 0 };
     }
 }

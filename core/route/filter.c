@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <seccomp.h>
 #include <stddef.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/shm.h>
 #include <unistd.h>
@@ -339,6 +340,18 @@ static void filter_rule(struct bpf *bpf, const struct keystone *keystone, const 
 
 struct span { uint32_t first, last; };
 
+/* Calls that this kernel seems not to have. clone3: its flags lie in memory, where they could change after they were judged; libc then uses clone. landlock:
+ * it would bind the thread and not the trustee that opens files for it. */
+static const char *const absent_calls[] = { "clone3", "landlock_create_ruleset" };
+
+static bool filter_absent(const struct abi_call *row)
+{
+    for (size_t i = 0; i < sizeof absent_calls / sizeof *absent_calls; i++)
+        if (strcmp(absent_calls[i], row->name) == 0)
+            return true;
+    return false;
+}
+
 /* The native numbers that no keystone rule looks at, as sorted spans. */
 static int filter_spans(const struct route_table *table, enum abi_arch arch, struct span spans[MAILBOX_ROUTES])
 {
@@ -347,7 +360,7 @@ static int filter_spans(const struct route_table *table, enum abi_arch arch, str
     for (uint32_t nr = 0; nr < MAILBOX_ROUTES; nr++) {
         const struct route_entry *entry = &table->entry[arch][nr];
 
-        if (!entry->row || entry->route != ROUTE_NATIVE || keystone_rule(entry->row))
+        if (!entry->row || entry->route != ROUTE_NATIVE || keystone_rule(entry->row) || filter_absent(entry->row))
             continue;
         if (count && spans[count - 1].last + 1 == nr)
             spans[count - 1].last = nr;
@@ -392,7 +405,9 @@ static void filter_stones(struct bpf *bpf, const struct route_table *table, enum
         bpf_if(bpf, BPF_JGE, X32_BIT, kill);
     filter_search(bpf, spans, count, pass, rest);
     bpf_here(bpf, rest);
-    bpf_if(bpf, BPF_JEQ, (uint32_t)abi_number(arch, abi_find("clone3")), absent);
+    for (size_t i = 0; i < sizeof absent_calls / sizeof *absent_calls; i++)
+        if (abi_number(arch, abi_find(absent_calls[i])) >= 0)
+            bpf_if(bpf, BPF_JEQ, (uint32_t)abi_number(arch, abi_find(absent_calls[i])), absent);
     for (int nr = 0; nr < MAILBOX_ROUTES; nr++) {
         const struct abi_call *row = table->entry[arch][nr].row;
         const struct keystone_rule *rule = row ? keystone_rule(row) : NULL;
@@ -412,7 +427,7 @@ static void filter_stones(struct bpf *bpf, const struct route_table *table, enum
     bpf_goto(bpf, pass);
     bpf_here(bpf, refuse);
     bpf_return(bpf, REFUSE);
-    bpf_here(bpf, absent);  /* its flags lie in memory, where they could change after they were judged; libc then uses clone */
+    bpf_here(bpf, absent);
     bpf_return(bpf, SECCOMP_RET_ERRNO | ENOSYS);
     bpf_here(bpf, kill);
     bpf_return(bpf, SECCOMP_RET_KILL_PROCESS);

@@ -5,6 +5,7 @@
 #include "core/route/route.h"
 
 #include <errno.h>
+#include <string.h>
 
 enum route route_of(const struct abi_call *row, bool constant, const struct verdict *verdict)
 {
@@ -53,6 +54,19 @@ void route_compute(struct route_table *table, const struct judge *judge)
             if (entry->route == ROUTE_DENIED && entry->verdict.kind == VERDICT_ASK)
                 entry->verdict = (struct verdict){ .kind = VERDICT_DENY, .error = EPERM, .rule = entry->verdict.rule };
         }
+}
+
+bool route_repeats(const struct route_entry *entry)
+{
+    static const char *const waits[] = { "futex", "futex_time64", "futex_waitv", "futex_wait", "rt_sigsuspend", "sigsuspend", "rt_sigtimedwait",
+                                         "rt_sigtimedwait_time64", "pause", "restart_syscall", "rt_sigreturn", "sigreturn" };
+
+    if (!entry->row || entry->row->where == ABI_BLOCKS || entry->route == ROUTE_NATIVE || entry->route == ROUTE_DENIED)
+        return false;
+    for (size_t i = 0; i < sizeof waits / sizeof *waits; i++)
+        if (strcmp(waits[i], entry->row->name) == 0)
+            return false;
+    return true;
 }
 
 const struct route_entry *route_entry(const struct route_table *table, enum abi_arch arch, uint64_t nr)

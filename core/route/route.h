@@ -33,6 +33,8 @@ enum route route_of(const struct abi_call *row, bool constant, const struct verd
 const char *route_name(enum route route);
 /* Fill the table for every number of both architectures. */
 void route_compute(struct route_table *table, const struct judge *judge);
+/* Whether EINTR from this call can only mean that a handler ran before the helper had heard of it (seccomp_unotify(2)), so that it is made again. */
+bool route_repeats(const struct route_entry *entry);
 /* The entry of a number; one without a row for numbers outside the table. */
 const struct route_entry *route_entry(const struct route_table *table, enum abi_arch arch, uint64_t nr);
 
