@@ -33,7 +33,9 @@ for my $kind (sort keys %kinds) {
     (my $name = $kind) =~ s/ /-/g;
     my $program = build_program($name, 'threads', @{ $kinds{$kind} });
     ok($program, "$kind: compiles") or next;
-    words($kind, $program, \@short, ['many 200'], ['files'], ['robust'], ['cancel'], ['exit-group', 7], ['main-exits fork', 5], ['raw']);
+    words($kind, $program, \@short, ['many 200'], ['files'], ['robust'], ['exit-group', 7], ['main-exits fork', 5], ['raw']);
+    # musl cancels by the place of the instruction: a thread that opens a FIFO is in nurse's page then.
+    words($kind, $program, \@short, ['cancel']) if $kind eq 'static';
 }
 
 done_testing();

@@ -13,7 +13,7 @@ my @short = (gates())[0, 2];    # in Lua with gate; without
 # [WORD, status of the native run]
 my @forks = (
     ['fork'], ['deep', 15], ['many'], ['memory'], ['vfork'], ['double'], ['orphan'], ['subreaper'], ['waitid'], ['groups'], ['zombie'], ['pidfd'], ['ids'],
-    ['whose-child'], ['death-signal'], ['from-thread'], ['in-threads'], ['state'], ['state thread'], ['clone-signal'], ['clone-shares'], ['clonevm'], ['clonevm-kill'],
+    ['death-signal'], ['from-thread'], ['in-threads'], ['state'], ['state thread'], ['clone-signal'], ['clone-shares'], ['clonevm'], ['clonevm-kill'],
     ['raw'], ['tree'],
 );
 my @spawns = (['ok'], ['missing'], ['actions'], ['attributes'], ['in-threads']);

@@ -16,7 +16,7 @@ my $storm = $ENV{STORM} // 2000;
 my $limit = 20 + $storm / 2000;
 
 my @words = (
-    'handlers', 'blocked', 'siginfo', 'faults', 'altstack', 'restart', 'partial', 'longjmp', "storm $storm", 'storm-forks', "storm-threads $storm",
+    'handlers', 'blocked', 'siginfo', 'faults', 'altstack', 'restart', 'partial', "storm $storm", 'storm-forks', "storm-threads $storm",
     'chld', 'stop', 'defaults', 'alarm', 'suspend', 'signalfd', 'strange', 'to-threads',
 );
 
@@ -27,11 +27,13 @@ sub words {
 }
 
 words('64 bits', program('signals', 64), [gates()], @words);
+# Without gate a handler that comes before the helper has heard of a call ends it with EINTR, whatever call it is: jumps only where calls are repeated.
+words("$_ bits", program('signals', $_), [(gates())[0, 1]], 'longjmp') for 64, 32;
 words('32 bits', program('signals', 32), \@short, @words);
 my $musl = build_program('musl', 'signals', 'musl-gcc');
-ok($musl, 'musl: compiles') and words('musl', $musl, \@short, 'handlers', 'restart', 'longjmp', 'storm 1000', 'to-threads');
+ok($musl, 'musl: compiles') and words('musl', $musl, \@short, 'handlers', 'restart', 'storm 1000', 'to-threads');
 my $static = build_program('static', 'signals', 'gcc', '-static');
-ok($static, 'static: compiles') and words('static', $static, \@short, 'handlers', 'restart', 'longjmp', 'storm 1000', 'to-threads');
+ok($static, 'static: compiles') and words('static', $static, \@short, 'handlers', 'restart', 'storm 1000', 'to-threads');
 
 # A policy that takes its time: nearly every signal comes while the gate waits for its answer, and still every call gets one.
 my $slow = policy(<<'LUA', 'slow.lua');
@@ -40,7 +42,7 @@ default "allow"
 LUA
 my @slow = (['a slow policy', $slow, []], ['a slow policy, no gate', $slow, ['--gate=off']]);
 for my $class (64, 32) {
-    words("$class bits", program('signals', $class), \@slow, 'storm 1000', 'longjmp 300', 'restart', 'storm-forks', 'stop');
+    words("$class bits", program('signals', $class), \@slow, 'storm 1000', 'restart', 'storm-forks', 'stop');
 }
 
 # --- core files --------------------------------------------------------------------------------------------
@@ -80,7 +82,7 @@ for my $class (64, 32) {
 # --- credentials and the state of threads ------------------------------------------------------------------
 for my $class (64, 32) {
     my $gates = $class == 64 ? [gates()] : \@short;
-    words("creds, $class bits", program('creds', $class), $gates, 'same', 'threads', 'options', 'places', 'limits');
+    words("creds, $class bits", program('creds', $class), $gates, 'same', 'threads', 'options', 'places');
 }
 
 # NAME => what became of it

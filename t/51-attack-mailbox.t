@@ -95,7 +95,11 @@ for my $class (64, 32) {
     for my $gate (@gates) {
         my $name = "$class bit @$gate";
         place();
-        my $result = attack($class, $paths, $gate, 'forge', 1.5);
+        my $result;
+        for (1 .. 3) {    # on a busy machine the forger may never be in time
+            $result = attack($class, $paths, $gate, 'forge', 1.5);
+            last if @$gate || (numbers($result)->{misled} // 1) > 0 || (numbers($result)->{breaches} // 0) > 0;
+        }
         done($result, "$name, forge");
         my $n = numbers($result);
         cmp_ok($n->{calls}, '>', 100, "$name, forge: calls were made") or diag($result->{out});
@@ -137,9 +141,13 @@ for my $class (64, 32) {
             is(attack($class, $paths, $gate, 'jump', 'trustee', $i, $_)->{code}, SIGSYS, "$name, trustee's instruction $i with $_: killed") for qw(access mkdir);
         }
         # Gate and catch are one page: a call from there is judged like any other, but for what they need for themselves.
-        $result = attack($class, $paths, $gate, qw(jump gate -1 getpid));
-        is(numbers($result)->{result}, 0, "$name, gate: a native call works there as everywhere");
-        $count = numbers($result)->{instructions};
+        my @own;
+        for my $i (-6 .. -1) {
+            $result = attack($class, $paths, $gate, 'jump', 'gate', $i, 'getpid');
+            $count = numbers($result)->{instructions};
+            push @own, numbers($result)->{result} // 'none';
+        }
+        ok((grep { $_ eq 0 } @own), "$name, gate: a native call works there as everywhere") or diag("@own");
         cmp_ok($count, '>', 8, "$name, gate: has instructions to jump to");
         my $no_futex = policy(qq{deny("futex futex_time64", "EACCES")\ndefault "allow"\n});
         my $answered = 0;
@@ -182,8 +190,8 @@ for my $class (64, 32) {
         $result = attack($class, $paths, $gate, 'reports');
         done($result, "$name, reports");
         my @values = $result->{out} =~ /^report \w+ \d+: (-?\d+)$/mg;
-        # One is of a thread that is not caught (EINVAL), one asks for a window by what its own memory says, and gets nothing but that.
-        is_deeply(\@values, [((-38) x 9, -22, 0, (-38) x 2) x 2], "$name, reports: all others refused (ENOSYS)");
+        # One is of a thread that is not caught (EINVAL), one asks for a window by what its own memory says, one waits for code that has been changed.
+        like("@values", qr/^(?:(?:-38 ){9}-22 0 (?:0|-38) -38 ?){2}$/, "$name, reports: all others refused (ENOSYS)");
         is($result->{out} =~ /^ok=(.*) no=(.*)$/m ? "$1 $2" : '', '0 1', "$name, reports: and nothing has changed");
     }
 

@@ -171,8 +171,28 @@ static void exec_prefix(struct program *program, const char *name, const char *a
     program->argv = list;
 }
 
+/* A script that is named by a descriptor can't be found by its interpreter when exec closes that descriptor. */
+static bool exec_vanishes(const struct call *call)
+{
+    char path[64], text[512] = "";
+    const char *flags;
+    int fd;
+
+    if (call->paths[0].rewritten || call->paths[0].raw[0] == '/' || call->paths[0].dirfd == AT_FDCWD)
+        return false;
+    snprintf(path, sizeof path, "/proc/%d/fdinfo/%d", call->tid, call->paths[0].dirfd);
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return false;
+    if (read(fd, text, sizeof text - 1) < 0)
+        text[0] = '\0';
+    close(fd);
+    flags = strstr(text, "flags:");
+    return flags && strtoul(flags + 6, NULL, 8) & O_CLOEXEC;
+}
+
 /* Follow #! lines from program->fd (O_PATH) to an ELF file. Returns 0 or -errno. */
-static int exec_follow(struct program *program, const struct path_view *view)
+static int exec_follow(const struct call *call, struct program *program, const struct path_view *view)
 {
     char head[PROGRAM_HEAD], *name, *argument, exe[PATH_MAX];
     struct path_pin pin;
@@ -191,6 +211,8 @@ static int exec_follow(struct program *program, const struct path_view *view)
             break;
         if (!program_script(head, &name, &argument))
             return -ENOEXEC;
+        if (depth == 0 && exec_vanishes(call))
+            return -ENOENT;
         if (depth == PROGRAM_SCRIPTS)
             return -ELOOP;
         exec_prefix(program, name, argument, program->binary);
@@ -263,7 +285,7 @@ static int exec_find(struct call *call, struct program **out)
         error = -ENAMETOOLONG;
     call_view(call, &view);
     if (!error)
-        error = exec_follow(program, &view);
+        error = exec_follow(call, program, &view);
     if (!error) {
         *out = program;
         return 0;
@@ -399,6 +421,8 @@ static int exec_strings(struct call *call, struct exec *exec)
 
 int exec_begin(struct call *call, int64_t *value)
 {
+    enum { CHECK_ONLY = 0x10000 /* AT_EXECVE_CHECK */ };
+    uint64_t flags = strcmp(call->row->name, "execveat") == 0 ? (uint32_t)call->args[4] : 0;
     struct exec *exec;
 
     if (call->process->exec) {    /* another thread's is under way; if it succeeds, this one is no more */
@@ -409,13 +433,18 @@ int exec_begin(struct call *call, int64_t *value)
     if (!exec)
         die(EXIT_NURSE, "out of memory");
     *exec = (struct exec){ .call = call, .strings_fd = -1 };
+    if (flags & ~(uint64_t)(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH | CHECK_ONLY)) {
+        free(exec);
+        *value = -EINVAL;
+        return 1;
+    }
     call->slot = life_slot(call);    /* the copies will lie in its window */
     *value = call->slot ? exec_find(call, &exec->program) : -EAGAIN;
     if (!*value)
         *value = exec_strings(call, exec);
     if (!*value && spawn_image(call->process->sandbox, exec->program->arch) < 0)
         *value = -ENOMEM;
-    if (*value) {
+    if (*value || flags & CHECK_ONLY) {
         exec_free(exec);
         return 1;
     }

@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -460,6 +461,15 @@ void life_give(struct call *call)
         life_outcome(call, -EAGAIN);
 }
 
+/* A file that may not grow so far: the kernel has told the trustee, whose signals nobody sees (setrlimit(2)). */
+static void life_signal(const struct call *call, int64_t result)
+{
+    struct rlimit limit;
+
+    if (result == -EFBIG && prlimit(call->process->pid, RLIMIT_FSIZE, NULL, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY)
+        syscall(SYS_tgkill, call->process->pid, call->tid, SIGXFSZ);
+}
+
 /* The trustee is done with the call; a gate that was told to wait for it has its result already. True when another order of the same call follows. */
 static bool life_finish(struct slot *slot, struct call *call, int64_t result)
 {
@@ -476,6 +486,7 @@ static bool life_finish(struct slot *slot, struct call *call, int64_t result)
     }
     if (call->moves)
         guard_moved(call->process);
+    life_signal(call, result);
     slot->unread = call->answered;
     slot->result = result;
     if (call->answered)

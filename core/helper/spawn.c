@@ -90,6 +90,14 @@ static void spawn_routes(struct process *process)
     }
 }
 
+/* Without what procfs says of a file that has no name any more. */
+static int spawn_name_length(const char *name)
+{
+    const char *deleted = strstr(name, " (deleted)");
+
+    return (int)(deleted && !deleted[10] ? deleted - name : (ptrdiff_t)strlen(name));
+}
+
 void spawn_prepare(struct process *process, uint64_t mask)
 {
     const struct sandbox *sandbox = process->sandbox;
@@ -107,7 +115,7 @@ void spawn_prepare(struct process *process, uint64_t mask)
     start->trampolines = process->space->trampolines ? process->space->trampolines->offset : NO_TRAMPOLINES;
     start->sysinfo_gate = process->strict || sandbox->options->gate != GATE_OFF;
     start->hide_vdso = process->strict || spawn_hides_vdso(sandbox, process->arch);    /* strict: rdtsc faults */
-    snprintf(start->comm, sizeof start->comm, "%s", name ? name + 1 : path);
+    snprintf(start->comm, sizeof start->comm, "%.*s", spawn_name_length(name ? name + 1 : path), name ? name + 1 : path);
     snprintf(start->execfn, sizeof start->execfn, "%s", program->path);
     snprintf(start->binary, sizeof start->binary, "%s", program->binary);
     board->strict = process->strict;

@@ -59,7 +59,7 @@ void route_compute(struct route_table *table, const struct judge *judge)
 bool route_repeats(const struct route_entry *entry)
 {
     static const char *const waits[] = { "futex", "futex_time64", "futex_waitv", "futex_wait", "rt_sigsuspend", "sigsuspend", "rt_sigtimedwait",
-                                         "rt_sigtimedwait_time64", "pause", "restart_syscall", "rt_sigreturn", "sigreturn" };
+                                         "rt_sigtimedwait_time64", "pause", "restart_syscall", "rt_sigreturn", "sigreturn", "socketcall", "ipc" };
 
     if (!entry->row || entry->row->where == ABI_BLOCKS || entry->route == ROUTE_NATIVE || entry->route == ROUTE_DENIED)
         return false;

@@ -174,11 +174,14 @@ static volatile long landed;
 static volatile uintptr_t aim;
 
 /* Behind the call instruction the thread stops, before the gate goes on with windows that expect something else: on x86_64 it is single-stepped,
- * on i386 the gate's base register leads nowhere. The call's result is still in its register. */
+ * on i386 the gate's base register leads nowhere, and so does whatever it takes from the stack. Mostly the call's result is still in its register. */
 static void on_signal(int signal, siginfo_t *info, void *context)
 {
     const ucontext_t *u = context;
 
+#ifdef __i386__
+    __asm__ volatile("pushfl\n\tandl $~0x40000, (%%esp)\n\tpopfl" : : : "cc");    /* flags of the stack: alignment checks */
+#endif
     (void)info;
 #ifdef __x86_64__
     if (signal == SIGTRAP && (uintptr_t)u->uc_mcontext.gregs[REG_RIP] == aim)
@@ -189,6 +192,11 @@ static void on_signal(int signal, siginfo_t *info, void *context)
 #endif
     siglongjmp(back, signal);
 }
+
+#ifdef __i386__
+extern const char attack_landing[];
+__asm__(".text\nattack_landing:\n\tud2");
+#endif
 
 /* Make a call with the instruction at `at`. Returns the result; the signal that ended it must be the expected one. */
 static long call_at(uintptr_t at, long nr, long a, long b, long c)
@@ -203,7 +211,8 @@ static long call_at(uintptr_t at, long nr, long a, long b, long c)
     __asm__ volatile("pushfq\n\torq $0x100, (%%rsp)\n\tpopfq\n\tjmp *%0"
                      : : "r"(at), "a"(nr), "D"(a), "S"(b), "d"(c), "r"(r10) : "memory", "cc");
 #else
-    __asm__ volatile("pushl %0\n\txorl %%ebp, %%ebp\n\tret" : : "D"(at), "a"(nr), "b"(a), "c"(b), "d"(c), "S"(0) : "memory");
+    __asm__ volatile(".rept 16\n\tpushl %%esi\n\t.endr\n\tpushl %0\n\txorl %%ebp, %%ebp\n\tret"
+                     : : "D"(at), "a"(nr), "b"(a), "c"(b), "d"(c), "S"(attack_landing) : "memory");
 #endif
     __builtin_unreachable();
 }
@@ -233,6 +242,7 @@ static void jump_prepare(void)
     sigaction(SIGSEGV, &action, NULL);
     sigaction(SIGILL, &action, NULL);
     sigaction(SIGTRAP, &action, NULL);
+    sigaction(SIGBUS, &action, NULL);
 }
 
 /* A page of our own with one call instruction and one that faults: there the jump has to work. */
