@@ -6,11 +6,12 @@
 BUILD_PACKAGES := gcc gcc-multilib libc6-dev libc6-dev-i386 binutils \
                   liblua5.4-dev libseccomp-dev
 DEMO_PACKAGES  := python3 lua5.4
-TEST_PACKAGES  := perl libcmocka-dev musl-tools procps strace proot gdb lua5.4 python3 sqlite3 \
+TEST_PACKAGES  := perl libcmocka-dev musl-tools procps strace proot gdb lua5.4 python3 sqlite3 git make \
+                  nginx-light restic shfmt bash dash \
                   poppler-utils xz-utils gzip tar gawk sed grep findutils coreutils file \
                   util-linux
 CHECK_PACKAGES := clang-tidy cppcheck lua-check libcmocka-dev
-BENCH_PACKAGES := strace perl
+BENCH_PACKAGES := strace proot perl git
 
 PREFIX  ?= /usr/local
 DESTDIR ?=

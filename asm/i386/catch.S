@@ -56,6 +56,7 @@ catch_return:                                   /* eax = answer, (%esp) = flags,
         jb      .Lother
         cmpl    BOARD_REQUESTS_END(%ecx), %eax
         jae     .Lother
+        movl    $CAUGHT_ARRIVED, CAUGHT_HELD(%eax)
         popl    %ecx
         movl    %ecx, REG(1)(%eax)
         popl    %ecx

@@ -92,7 +92,8 @@ gate_enter:
         popl    %ecx
         popfl
         int     $0x80
-        ret
+        pushfl
+        jmp     catch_return
 
 .Lfirst:
         addl    $-REQUESTS_TO_BOARD, %ebp

@@ -79,7 +79,8 @@ catch_born:                                     /* rbp = cell of our window */
         jb      .Lother
         cmpq    gate_board + BOARD_REQUESTS_END(%rip), %r11
         jae     .Lother
-.Lnote: movzwl  %ax, %eax
+.Lnote: movl    $CAUGHT_ARRIVED, CAUGHT_HELD(%r11)
+        movzwl  %ax, %eax
         movq    %rax, CAUGHT_FLAGS(%r11)
         movq    %rcx, CAUGHT_IP(%r11)
         movq    %rdx, REG(2)(%r11)

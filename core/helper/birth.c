@@ -242,12 +242,26 @@ static void birth_cancel(struct birth *birth)
         patch_clear(birth->space, birth->arch, birth->patched);
     birth->patched = 0;
     if (birth->cradle)
-        birth->space->mailbox.requests[birth->cradle->i].caught.held = 0;
+        birth->space->mailbox.requests[birth->cradle->i].caught.held = HELD_NOT;
     if (birth->slot && birth->home == NULL)
         slot_leave(birth->slot);
     call->birth = NULL;
     birth_end(birth);
     call_free(call);
+}
+
+/* The code that the birth's thread comes by is needed as it was, for that thread itself. If it has arrived in the catch it will report; else the handler
+ * that it is in came first, and the call is made again. */
+static void birth_withdraw(struct birth *birth)
+{
+    if (birth->caught || !birth->patched)
+        return;
+    if (birth->space->mailbox.requests[birth->cradle->i].caught.held != HELD_ARRIVED) {
+        birth_cancel(birth);
+        return;
+    }
+    patch_clear(birth->space, birth->arch, birth->patched);
+    birth->patched = 0;
 }
 
 /* Send the thread to the catch: a trampoline or the gate looks for a window's address as the answer; other code is changed for this one call, and the answer
@@ -257,14 +271,14 @@ static int birth_send(struct birth *birth, const struct call *call)
     struct mailbox *mailbox = &birth->space->mailbox;
     int i = birth->cradle->i, error;
 
-    mailbox->requests[i].caught.held = 1;
+    mailbox->requests[i].caught.held = HELD_SENT;
     if (in_gate(call->process, call->ip)) {
         notify_value(call->process->sandbox, call->id, (int64_t)mailbox_request_at(mailbox, i));
         return 0;
     }
     error = patch_set(birth->space, birth->arch, call->tid, call->ip, mailbox->base + STUB_CATCH_ENTRIES + (uint64_t)i * CATCH_ENTRY);
     if (error) {
-        mailbox->requests[i].caught.held = 0;
+        mailbox->requests[i].caught.held = HELD_NOT;
         return error;
     }
     birth->patched = call->ip;
@@ -283,8 +297,8 @@ static int birth_begin(struct call *call, enum birth_kind kind, const struct wis
     if (!thread)
         return 1;
     birth_sweep(thread);
-    if (thread->birth && !thread->birth->caught && thread->birth->patched)
-        birth_cancel(thread->birth);
+    if (thread->birth)
+        birth_withdraw(thread->birth);
     if (patch_find(process->space, call->ip)) {    /* another thread is being sent from there: one at a time */
         call->next = waiting;
         waiting = call;
@@ -355,8 +369,7 @@ void birth_astray(struct thread *thread)
 {
     for (struct birth *birth = thread->birth, *outer; birth; birth = outer) {
         outer = birth->outer;
-        if (!birth->caught && birth->patched)
-            birth_cancel(birth);
+        birth_withdraw(birth);
     }
     birth_retry();
 }
@@ -380,7 +393,7 @@ void birth_abandon(struct birth *birth)
     if (!birth->caught)
         birth_cancel(birth);
     else if (birth->kind == BIRTH_NONE) {
-        birth->space->mailbox.requests[birth->cradle->i].caught.held = 0;
+        birth->space->mailbox.requests[birth->cradle->i].caught.held = HELD_NOT;
         birth_made(birth);
     } else
         birth_forget(birth);    /* the clone is under way: it ends with its order, or with its birth */
@@ -696,7 +709,7 @@ void birth_caught(struct thread *thread, uint64_t id, uint64_t window)
     while (birth && (birth->caught || window != mailbox_request_at(&birth->space->mailbox, birth->cradle->i)))
         birth = birth->outer;
     if (!birth) {
-        notify_value(sandbox, id, -EINVAL);
+        notify_value(sandbox, id, -EAGAIN);
         return;
     }
     if (birth->patched)
@@ -939,8 +952,8 @@ static void birth_stale(void)
     if (!waiting)
         return;
     for (int i = 0; i < BIRTHS; i++)
-        if (births[i] && births[i]->kind != BIRTH_TRUSTEE && !births[i]->caught && births[i]->patched == waiting->ip && births[i]->space == waiting->process->space)
-            birth_cancel(births[i]);
+        if (births[i] && births[i]->kind != BIRTH_TRUSTEE && births[i]->patched == waiting->ip && births[i]->space == waiting->process->space)
+            birth_withdraw(births[i]);
     birth_retry();
 }
 

@@ -571,17 +571,32 @@ static void run_descriptors(struct sandbox *sandbox)
     setrlimit(RLIMIT_NOFILE, &most);
 }
 
+/* The child died before it became a sandbox: by somebody's signal, or for a reason that it could tell nobody. */
+static int run_stillborn(pid_t pid)
+{
+    int status;
+
+    if (waitpid(pid, &status, 0) == pid && WIFSIGNALED(status))
+        return 128 + WTERMSIG(status);
+    say("the sandbox can't be started: its first process ended at once");
+    return EXIT_NURSE;
+}
+
 int run_program(const struct run_options *options, const struct judge *judge, struct program *program)
 {
     static struct sandbox sandbox;
     struct loop loop = { .sandbox = &sandbox, .cpu = -1, .status = -1 };
+    int error;
 
     sandbox = (struct sandbox){ .options = options, .judge = judge, .program = program, .listener = -1, .signals = -1, .image_fd = { -1, -1 },
                                 .gate_fd = -1, .ends = epoll_create1(EPOLL_CLOEXEC) };
     run_machine(&loop);
     run_descriptors(&sandbox);
     prctl(PR_SET_CHILD_SUBREAPER, 1);    /* orphans come to the helper, and end with it */
-    if (spawn_start(&sandbox) < 0)
+    error = spawn_start(&sandbox);
+    if (error == -ECHILD)
+        return run_stillborn(sandbox.first);
+    if (error)
         return EXIT_NURSE;
     if (run_prepare(&loop) == 0) {
         run_loop(&loop);

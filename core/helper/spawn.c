@@ -294,10 +294,14 @@ static int spawn_bell(struct process *process)
 static int spawn_first(struct sandbox *sandbox, struct process *process)
 {
     int error = space_new(sandbox, process->arch, &process->space);
+    sigset_t mask;
+    uint64_t bits;
 
     if (error)
         return error;
-    spawn_prepare(process, 0);
+    sigprocmask(SIG_BLOCK, NULL, &mask);
+    memcpy(&bits, &mask, sizeof bits);
+    spawn_prepare(process, bits);
     if (!process->strict)
         return spawn_image(sandbox, process->arch);
     error = spawn_bell(process);
@@ -342,7 +346,7 @@ int spawn_start(struct sandbox *sandbox)
     spawn_draw(sandbox);
     route_compute(&sandbox->routes, sandbox->judge);
     error = spawn_process(sandbox);
-    if (error < 0)
+    if (error < 0 && error != -ECHILD)
         say("the sandbox can't be started: %s", strerror(-error));
     return error < 0 ? error : 0;
 }

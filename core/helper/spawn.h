@@ -8,7 +8,8 @@
 
 #include "core/helper/sandbox.h"
 
-/* Draw addresses, compute routes, and start the stub of the first process under the base filter. Returns 0 or -errno (said). */
+/* Draw addresses, compute routes, and start the stub of the first process under the base filter. Returns 0 or -errno (said), ECHILD: it
+ * has died before it became one (not said). */
 int spawn_start(struct sandbox *sandbox);
 /* The stub's image for a class, made once: a sealed memfd. Returns the descriptor or -errno. */
 int spawn_image(struct sandbox *sandbox, enum abi_arch arch);

@@ -162,6 +162,9 @@ struct board {
     struct start start;
 };
 
+/* Whose notes a window keeps. */
+enum held { HELD_NOT = 0, HELD_SENT = 1 /* for a thread on its way */, HELD_ARRIVED = 2 /* it is there, and has not taken its registers back yet */ };
+
 /* The registers of a thread that creates a process, as they were after the call. Written by the catch, read by it and by the child. */
 struct caught {
     uint64_t reg[16];           /* x86_64: rax rcx rdx rbx rsp rbp rsi rdi r8...r15, as machine code numbers them */
@@ -170,7 +173,7 @@ struct caught {
     uint64_t mask;              /* of signals */
     uint64_t altstack[3];       /* stack_t of the class */
     uint32_t area[3][4];        /* i386: struct user_desc of the thread's segments */
-    uint32_t held;              /* the thread has not taken its registers back yet */
+    uint32_t held;              /* enum held */
     uint8_t pad0[0x200 - 0xf4];
     uint8_t fpu[0xc00];         /* xsave area */
 };

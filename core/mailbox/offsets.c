@@ -103,6 +103,7 @@ void offsets(void)
     MARK(CAUGHT_ALTSTACK, offsetof(struct request, caught.altstack));
     MARK(CAUGHT_AREA, offsetof(struct request, caught.area));
     MARK(CAUGHT_HELD, offsetof(struct request, caught.held));
+    MARK(CAUGHT_ARRIVED, HELD_ARRIVED);
     MARK(CAUGHT_FPU, offsetof(struct request, caught.fpu));
 
     MARK(STATE_NONE, REQUEST_NONE);

@@ -171,8 +171,8 @@ static const struct { enum abi_arch arch; enum abi_where where; const char *name
     { ABI_X86_64, ABI_ANY, "getxattr", "path:path name:string value:out size:size" },
     { ABI_X86_64, ABI_ANY, "setxattr", "path:path name:string value:in size:size flags:flags" },
     { ABI_X86_64, ABI_HELPER, "chdir", "path:path" },
-    { ABI_X86_64, ABI_ANY, "truncate", "path:path length:offset" },
-    { ABI_I386, ABI_ANY, "truncate64", "path:path length:offset length_high:offset" },
+    { ABI_X86_64, ABI_HELPER, "truncate", "path:path length:offset" },
+    { ABI_I386, ABI_HELPER, "truncate64", "path:path length:offset length_high:offset" },
     { ABI_X86_64, ABI_BLOCKS, "read", "fd:fd buf:out count:size" },
     { ABI_X86_64, ABI_BLOCKS, "write", "fd:fd buf:in count:size" },
     { ABI_X86_64, ABI_BLOCKS, "writev", "fd:fd iov:iov-in iovcnt:size" },
@@ -443,10 +443,10 @@ static void test_classes(void **state)
     static const struct { enum abi_where where; const char *calls; } classes[] = {
         { ABI_ANY, "munmap brk close dup lseek fstat getpid mkdir stat access unlink rename" },
         { ABI_BLOCKS, "poll ppoll epoll_wait nanosleep wait4 waitid accept recvmsg flock fsync msgrcv semop fcntl fcntl64" },
-        { ABI_THREAD, "arch_prctl set_tid_address rseq sigaltstack rt_sigprocmask rt_sigreturn gettid futex exit_group "
+        { ABI_THREAD, "arch_prctl set_tid_address sigaltstack rt_sigprocmask rt_sigreturn gettid futex exit_group "
           "sched_setaffinity restart_syscall" },
         { ABI_HELPER, "open openat openat2 creat readlink readlinkat chdir fchdir chroot pivot_root pidfd_open socketcall ipc" },
-        { ABI_WATCHED, "exit prctl kill tkill tgkill rt_sigqueueinfo rt_tgsigqueueinfo pidfd_send_signal setuid setuid32 setresgid capset unshare setns" },
+        { ABI_WATCHED, "exit prctl rseq personality kill tkill tgkill rt_sigqueueinfo rt_tgsigqueueinfo pidfd_send_signal setuid setuid32 setresgid capset unshare setns" },
         { ABI_PROCESS, "clone clone3 fork vfork execve execveat" },
     };
 

@@ -714,10 +714,16 @@ static void test_wake_trustee(void **state)
 /* --- the alarms, when their owner is killed -------------------------------------------------------------- */
 
 enum { ALARMS = 4 };
-static const int alarmed[ALARMS] = { 0, SLOT, SLOT + 1, MAILBOX_SCRATCH - 1 }, retired = SLOT + 2, reused = SLOT + 3;
+static const int alarmed[ALARMS] = { 0, SLOT, SLOT + 1, MAILBOX_SCRATCH - 1 }, retired = SLOT + 2, reused = SLOT + 3, unguarded = SLOT + 4;
 enum { FAR = MAILBOX_BLOCKS + 3 };    /* a block of another pool */
 
-/* A helper in small: two pools, slots prepared in a block of each, some retired; then it tells where the windows are and waits for its end. */
+static void owner_guard(struct mailbox *m, int i)
+{
+    mailbox_prepare(m, i);
+    mailbox_guard(m, i);
+}
+
+/* A helper in small: two pools, slots guarded in a block of each, some retired; then it tells where the windows are and waits for its end. */
 static void owner_run(int tell)
 {
     struct mailbox_order order = { .command = ORDER_EXECUTE };
@@ -731,16 +737,18 @@ static void owner_run(int tell)
         struct mailbox *m = &many[far ? FAR : MAILBOX_BLOCKS];
 
         for (int i = 0; i < ALARMS; i++)
-            mailbox_prepare(m, alarmed[i]);
+            owner_guard(m, alarmed[i]);
         for (int again = 0; again < 2; again++) {
-            mailbox_prepare(m, retired);
-            mailbox_prepare(m, reused);
+            owner_guard(m, retired);
+            owner_guard(m, reused);
+            mailbox_guard(m, reused);    /* it is already */
             mailbox_retire(m, retired);
             mailbox_retire(m, reused);
             mailbox_retire(m, reused);
         }
         mailbox_retire(m, SLOT + 20);    /* never prepared */
-        mailbox_prepare(m, reused);
+        mailbox_prepare(m, unguarded);
+        owner_guard(m, reused);
         mailbox_post(m, SLOT, &order);
         windows[far] = mailbox_windows(m);
     }
@@ -807,6 +815,7 @@ static void test_owner_killed(void **state)
             assert_int_equal(*(volatile uint32_t *)sleeper[far][i].word & ALARM_OWNER, 0);
         }
         assert_int_equal(orders[far][retired].alarm & ALARM_OWNER, pid);    /* nobody's any more: left alone */
+        assert_int_equal(orders[far][unguarded].alarm & ALARM_OWNER, pid);
         assert_int_equal(orders[far][SLOT + 20].alarm, 0);
         munmap((void *)(uintptr_t)orders[far], MAILBOX_SLOTS * sizeof(struct order));
     }
