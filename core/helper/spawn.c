@@ -332,6 +332,8 @@ static int spawn_process(struct sandbox *sandbox)
     process->program = program_share(draft.program);
     process->strict = draft.strict;
     process->bell_fd = draft.bell_fd;
+    if (process->strict)
+        slot_watch(&process->space->slot[0]);    /* its stub reports by the window */
     return 0;
 }
 

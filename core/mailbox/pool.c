@@ -103,15 +103,15 @@ static struct mailbox_pool *pool_find(int *error)
     return *error ? NULL : &pools[pool_count++];
 }
 
-static void pool_wipe(struct mailbox_pool *pool, int block, struct mailbox *mailbox)
+/* The last owner could write to all of its request windows, used or not; of the order windows the helper knows which it has written. */
+static int pool_wipe(struct mailbox_pool *pool, int block, struct mailbox *mailbox)
 {
     for (int i = 0; i < MAILBOX_SLOTS; i++)
-        if (pool->dirty[block] & 1ull << i) {
+        if (pool->dirty[block] & 1ull << i)
             memset(&mailbox->orders[i], 0, MAILBOX_BYTES);
-            memset(&mailbox->requests[i], 0, sizeof(struct request));
-        }
-    pool->dirty[block] = 1ull << MAILBOX_SCRATCH;    /* any gate may write there */
+    pool->dirty[block] = 0;
     memset(mailbox->board, 0, offsetof(struct board, start));
+    return fallocate(pool->request_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)block * BLOCK_REQUEST_SPAN, BLOCK_REQUEST_SPAN) ? -errno : 0;
 }
 
 int mailbox_create(struct mailbox *mailbox, uint64_t base)
@@ -131,7 +131,12 @@ int mailbox_create(struct mailbox *mailbox, uint64_t base)
     mailbox->board = (void *)orders;
     mailbox->orders = (void *)(orders + MAILBOX_BOARD_SPAN);
     mailbox->requests = (void *)(pool->requests + (size_t)block * BLOCK_REQUEST_SPAN);
-    pool_wipe(pool, block, mailbox);
+    error = pool_wipe(pool, block, mailbox);
+    if (error) {
+        pool->used &= ~(1u << block);
+        mailbox->pool = NULL;
+        return error;
+    }
     mailbox->board->requests = mailbox_request_at(mailbox, 0);
     mailbox->board->requests_end = mailbox_request_at(mailbox, MAILBOX_SLOTS);
     return 0;
