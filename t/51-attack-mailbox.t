@@ -160,7 +160,10 @@ for my $class (64, 32) {
                 $answered += $value eq ($call eq 'futex' ? -13 : -1);
             }
             next if $value ne -13;    # where the result of the last is seen: the same by a filter, without a question
-            $value = numbers(jump($class, $no_futex, $gate, 'gate', $i, 'futex'))->{result} // 'none';
+            for (1 .. 3) {
+                $value = numbers(jump($class, $no_futex, $gate, 'gate', $i, 'futex'))->{result} // 'none';
+                last if $value eq -13;    # else the gate may have gone on
+            }
             is($value, -13, "$name, gate's instruction $i with futex on own memory, which a constant denies");
         }
         cmp_ok($answered, '>=', 3 * ($count - 5), "$name, gate: refusals were seen");

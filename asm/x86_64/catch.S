@@ -13,7 +13,8 @@
 
 #define SIG_SETMASK 2
 #define SIGSET_SIZE 8
-#define FLAGS_AFTER 0x246
+#define FLAG_INTERRUPT 0x200                    /* as in gate.S */
+#define FLAG_OVERFLOW 0x800
 #define ASIDE 256
 #define RESTART 513                             /* ERESTARTNOINTR */
 #define ENTRY_TO_WINDOW 9                       /* from CATCH_ENTRY to MAILBOX_REQUEST_SPAN bytes */
@@ -155,7 +156,14 @@ catch_born:                                     /* rbp = cell of our window */
         movq    REG(15)(%r11), %r15
         movq    CAUGHT_IP(%r11), %rcx
         movl    $0, CAUGHT_HELD(%r11)           /* the window may serve others now */
-        movl    $FLAGS_AFTER, %r11d
+        movq    %rax, %r11
+.Lflags:                                        /* r11 = flags, without a change of them; rax = r11 */
+        lahf
+        movzbl  %ah, %eax
+        leal    FLAG_INTERRUPT(%rax), %eax
+        jno     1f
+        leal    FLAG_OVERFLOW(%rax), %eax
+1:      xchgq   %rax, %r11
         jmp     *%rcx
 
 .Lmake:                                         /* a call that blocks, with arguments that were judged: make it here, open to signals */
@@ -180,8 +188,7 @@ catch_born:                                     /* rbp = cell of our window */
 .Lother:                                        /* nobody was sent here: the call's own result */
         addb    $0x7f, %al
         sahf
-        movq    %r11, %rax
-        jmp     *%rcx
+        jmp     .Lflags
 
         .balign 8
 .Lall:  .quad   -1

@@ -23,7 +23,8 @@
 #define PLACE_MASK 0xff0
 #define THREAD_KEY(place) REQUESTS_TO_BOARD + BOARD_THREADS(place)
 #define THREAD_REQUEST(place) REQUESTS_TO_BOARD + BOARD_THREADS + 8(place)
-#define FLAGS_AFTER 0x246                       /* what r11 looks like after a system call */
+#define FLAG_INTERRUPT 0x200                    /* what a system call leaves in r11 beside the flags that lahf knows */
+#define FLAG_OVERFLOW 0x800
 
         .hidden gate_request
         .hidden gate_board
@@ -217,7 +218,13 @@ gate_enter:
         movq    REQUEST_ARG5(%r11), %r9
         movq    REQUEST_IP(%r11), %rcx
         movl    $0, REQUEST_BUSY(%r11)
-        movl    $FLAGS_AFTER, %r11d
+        movq    %rax, %r11                      /* r11 = flags, without a change of them */
+        lahf
+        movzbl  %ah, %eax
+        leal    FLAG_INTERRUPT(%rax), %eax
+        jno     1f
+        leal    FLAG_OVERFLOW(%rax), %eax
+1:      xchgq   %rax, %r11
         jmp     *%rcx
         .size   gate_enter, . - gate_enter
 

@@ -312,7 +312,11 @@ static int birth_begin(struct call *call, enum birth_kind kind, const struct wis
     birth->outer = thread->birth;
     thread->birth = birth;
     if (!birth_room(birth, process)) {
-        say_notice("%s: no more than %d threads and processes can share one address space: EAGAIN", call->row->name, MAILBOX_SCRATCH);
+        static bool told;
+
+        if (!told)
+            say_notice("%s: no more than %d threads and processes can share one address space: EAGAIN", call->row->name, MAILBOX_SCRATCH);
+        told = true;
     } else if (birth_send(birth, call) == 0) {
         return 0;
     } else {
@@ -331,6 +335,11 @@ int birth_process(struct call *call, int64_t *value)
     struct wish wish;
 
     birth_wish(call, &wish);
+    if (wish.flags & CLONE_FILES && !(wish.flags & CLONE_VM)) {    /* it opens its windows: what is opened must not be swapped by others */
+        say_notice("%s: address spaces can't share descriptors (keystone): EPERM", call->row->name);
+        *value = -EPERM;
+        return 1;
+    }
     if (wish.flags & NAMESPACES) {
         say_notice("%s: namespaces of a sandbox can't change (keystone): EPERM", call->row->name);
         *value = -EPERM;

@@ -7,6 +7,7 @@
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
@@ -514,9 +515,31 @@ int exec_order(struct call *call, struct mailbox_order *order)
     return 0;
 }
 
+/* Threads of the process share its descriptors: what the trustee has mapped must be what it was told to open. */
+static bool exec_mapped(const struct call *call)
+{
+    uint64_t strings = call->process->space->mailbox.base + KEEP_STRINGS, start, inode;
+    char line[512];
+    struct stat st;
+    bool ours = false;
+    FILE *maps;
+
+    snprintf(line, sizeof line, "/proc/%d/maps", call->tid);
+    maps = fopen(line, "re");
+    while (maps && fgets(line, sizeof line, maps))
+        if (sscanf(line, "%" SCNx64 "-%*x %*s %*s %*s %" SCNu64, &start, &inode) == 2 && start == strings)
+            ours = fstat(call->exec->strings_fd, &st) == 0 && st.st_ino == inode && strstr(line, "/memfd:nurse-strings");
+    if (maps)
+        fclose(maps);
+    return ours;
+}
+
 bool exec_goes_on(struct call *call, int64_t *result)
 {
     struct exec *exec = call->exec;
+
+    if (exec->stage == STAGE_MAP && *result >= 0 && !exec_mapped(call))
+        *result = -EACCES;
 
     switch (exec->stage) {
     case STAGE_OPEN:

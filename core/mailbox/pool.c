@@ -67,26 +67,50 @@ static uint8_t *pool_map_orders(int fd)
 
     if (orders == MAP_FAILED)
         return NULL;
-    return mmap(orders, POOL_ORDERS, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) == MAP_FAILED ? NULL : orders;
+    if (mmap(orders, POOL_ORDERS, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) != MAP_FAILED)
+        return orders;
+    munmap(orders, 2 * POOL_ORDERS);
+    return NULL;
 }
 
-static int pool_create(struct mailbox_pool *pool)
+/* Give back what was had of a pool that could not be made. */
+static void pool_discard(struct mailbox_pool *pool)
+{
+    if (pool->order_fd >= 0)
+        close(pool->order_fd);
+    if (pool->request_fd >= 0)
+        close(pool->request_fd);
+    if (pool->orders)
+        munmap(pool->orders, 2 * POOL_ORDERS);
+    if (pool->requests)
+        munmap(pool->requests, POOL_REQUESTS);
+    *pool = (struct mailbox_pool){ .order_fd = -1 };
+}
+
+static bool pool_map(struct mailbox_pool *pool)
 {
     pool->order_fd = pool_memory("nurse-order", POOL_ORDERS);
     pool->request_fd = pool_memory("nurse-request", POOL_REQUESTS);
     if (pool->order_fd < 0 || pool->request_fd < 0 || pool->order_fd >= 1 << WINDOWS_FD_BITS || pool->request_fd >= 1 << WINDOWS_FD_BITS)
-        return -ENOMEM;
+        return false;
     pool->orders = pool_map_orders(pool->order_fd);
     pool->requests = mmap(NULL, POOL_REQUESTS, PROT_READ | PROT_WRITE, MAP_SHARED, pool->request_fd, 0);
-    if (!pool->orders || pool->requests == MAP_FAILED)
+    if (pool->requests == MAP_FAILED)
+        pool->requests = NULL;
+    return pool->orders && pool->requests;
+}
+
+static int pool_create(struct mailbox_pool *pool)
+{
+    *pool = (struct mailbox_pool){ 0 };
+    /* Sealed, nobody gets a writable view of the orders any more, by any descriptor: ours is the last. */
+    if (!pool_map(pool) || fcntl(pool->order_fd, F_ADD_SEALS, F_SEAL_FUTURE_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) ||
+        fcntl(pool->request_fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)) {
+        pool_discard(pool);
         return -ENOMEM;
-    /* From here on nobody gets a writable view of the orders, by any descriptor: ours above is the last. */
-    if (fcntl(pool->order_fd, F_ADD_SEALS, F_SEAL_FUTURE_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0)
-        return -errno;
-    if (fcntl(pool->request_fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0)
-        return -errno;
+    }
     robust.futex_offset = -(long)POOL_ORDERS;
-    return syscall(SYS_set_robust_list, &robust, sizeof(struct robust_list_head)) ? -errno : 0;
+    return syscall(SYS_set_robust_list, &robust, sizeof robust) ? -errno : 0;
 }
 
 /* A pool with a free block; NULL and *error when there is none and none can be made. */
@@ -103,14 +127,20 @@ static struct mailbox_pool *pool_find(int *error)
     return *error ? NULL : &pools[pool_count++];
 }
 
-/* The last owner could write to all of its request windows, used or not; of the order windows the helper knows which it has written. */
-static int pool_wipe(struct mailbox_pool *pool, int block, struct mailbox *mailbox)
+/* Nothing of the last owner's is left for the next: it could write to all of its request windows, used or not, and orders hold its paths. The order windows'
+ * seal forbids holes, so what exists of them is overwritten. Returns 0 or -errno. */
+static int pool_wipe(struct mailbox_pool *pool, int block)
 {
-    for (int i = 0; i < MAILBOX_SLOTS; i++)
-        if (pool->dirty[block] & 1ull << i)
-            memset(&mailbox->orders[i], 0, MAILBOX_BYTES);
+    off_t data = (off_t)block * BLOCK_ORDER_SPAN, end = data + BLOCK_ORDER_SPAN, hole;
+
     pool->dirty[block] = 0;
-    memset(mailbox->board, 0, offsetof(struct board, start));
+    while ((data = lseek(pool->order_fd, data, SEEK_DATA)) >= 0 && data < end) {
+        hole = lseek(pool->order_fd, data, SEEK_HOLE);
+        if (hole < 0 || hole > end)
+            hole = end;
+        memset(pool->orders + data, 0, (size_t)(hole - data));
+        data = hole;
+    }
     return fallocate(pool->request_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)block * BLOCK_REQUEST_SPAN, BLOCK_REQUEST_SPAN) ? -errno : 0;
 }
 
@@ -131,7 +161,7 @@ int mailbox_create(struct mailbox *mailbox, uint64_t base)
     mailbox->board = (void *)orders;
     mailbox->orders = (void *)(orders + MAILBOX_BOARD_SPAN);
     mailbox->requests = (void *)(pool->requests + (size_t)block * BLOCK_REQUEST_SPAN);
-    error = pool_wipe(pool, block, mailbox);
+    error = pool_wipe(pool, block);
     if (error) {
         pool->used &= ~(1u << block);
         mailbox->pool = NULL;
