@@ -131,7 +131,7 @@ catch_return:                                   /* eax = answer, (%esp) = flags,
         popfl
         ret
 
-.Lmake:                                         /* see x86_64; no call that blocks has six arguments */
+.Lmake:                                         /* see x86_64 */
         movl    $SIG_SETMASK, %ebx
         leal    CAUGHT_MASK(%ebp), %ecx
         xorl    %edx, %edx
@@ -144,8 +144,11 @@ catch_return:                                   /* eax = answer, (%esp) = flags,
         movl    ORDER_ARG2(%eax), %edx
         movl    ORDER_ARG3(%eax), %esi
         movl    ORDER_ARG4(%eax), %edi
+        pushl   %ebp
+        movl    ORDER_ARG5(%eax), %ebp
         movl    ORDER_NR(%eax), %eax
         int     $0x80
+        popl    %ebp
         movl    %eax, REG(0)(%ebp)
         jmp     .Lleave
 

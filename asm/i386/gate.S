@@ -211,7 +211,10 @@ gate_enter:
         movl    REQUEST_ARG0(%ebp), %ebx
         movl    REQUEST_ARG3(%ebp), %esi
         movl    $0, REQUEST_BUSY(%ebp)
-        jmp     .Lkernel
+        call    1f
+1:      popl    %ebp
+        addl    $(gate_board - 1b), %ebp
+        jmp     .Lunposted
 
 .Ltrustee:                                      /* the trustee works on order answer_value: hand it the CPU until its cell says done */
         movl    $YIELDS, REQUEST_TRIES(%ebp)

@@ -679,7 +679,7 @@ static bool birth_same(enum abi_arch arch, const uint64_t a[6], const uint64_t b
 {
     if (arch == ABI_X86_64)
         return memcmp(a, b, 6 * sizeof *a) == 0;
-    for (int i = 0; i < 5; i++)    /* the catch has no register for the sixth, and no such call one */
+    for (int i = 0; i < 6; i++)
         if ((uint32_t)a[i] != (uint32_t)b[i])
             return false;
     return true;
