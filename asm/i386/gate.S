@@ -42,9 +42,9 @@ gate_enter:
         popl    %ebp
         addl    $(gate_board - .Lwhere), %ebp
         cmpl    $ROUTES, %eax                   /* only calls with the mailbox route, and only while the helper looks */
-        jae     .Lplain
+        jae     .Lkernel
         btl     %eax, BOARD_ROUTES(%ebp)
-        jnc     .Lunposted
+        jnc     .Lkernel
         cmpl    $0, BOARD_STRICT(%ebp)
         jne     .Lfirst
         movl    %gs, %ecx
@@ -70,8 +70,15 @@ gate_enter:
         testl   %ecx, %ecx
         jz      .Lpost
 
-.Lkernel:                                       /* interrupted before the helper heard of it: make it again, see core/helper/sites.c */
-        popl    %ebp
+.Lkernel:                                       /* eax = call number */
+        call    1f
+1:      popl    %ebp
+        addl    $(gate_board - 1b), %ebp
+        cmpl    $ROUTES, %eax
+        jae     .Lplain
+        btl     %eax, BOARD_REPEATS(%ebp)
+        jnc     .Lplain
+        popl    %ebp                            /* interrupted before the helper heard of it: make it again, see core/helper/sites.c */
         popl    %edx
         popl    %ecx
         popfl
@@ -110,11 +117,6 @@ gate_enter:
         popl    %ebx
         popl    %eax
         jmp     .Lkernel
-
-.Lunposted:                                      /* a call that no gate posts; what creates processes ends in the catch */
-        btl     %eax, BOARD_REPEATS(%ebp)
-        jc      .Lkernel
-        jmp     .Lplain
 
 .Lpost: movl    %eax, REQUEST_NR(%ebp)            /* post */
         movl    %ebx, REQUEST_ARG0(%ebp)
@@ -211,10 +213,7 @@ gate_enter:
         movl    REQUEST_ARG0(%ebp), %ebx
         movl    REQUEST_ARG3(%ebp), %esi
         movl    $0, REQUEST_BUSY(%ebp)
-        call    1f
-1:      popl    %ebp
-        addl    $(gate_board - 1b), %ebp
-        jmp     .Lunposted
+        jmp     .Lkernel
 
 .Ltrustee:                                      /* the trustee works on order answer_value: hand it the CPU until its cell says done */
         movl    $YIELDS, REQUEST_TRIES(%ebp)

@@ -314,12 +314,12 @@ static int birth_begin(struct call *call, enum birth_kind kind, const struct wis
     if (!birth_room(birth, process)) {
         static bool told;
 
-        if (!told)
+        if (!told && kind == BIRTH_PROCESS)
             say_notice("%s: no more than %d threads and processes can share one address space: EAGAIN", call->row->name, MAILBOX_SCRATCH);
-        told = true;
+        told |= kind == BIRTH_PROCESS;
     } else if (birth_send(birth, call) == 0) {
         return 0;
-    } else {
+    } else if (kind == BIRTH_PROCESS) {
         say_notice("%s: the code that calls it can't be changed, and its registers not be known: ENOSYS", call->row->name);
         *value = -ENOSYS;
     }

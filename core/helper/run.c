@@ -139,7 +139,7 @@ static void run_call(struct thread *thread, const struct seccomp_notif *notif, e
         notify_continue(sandbox, notif->id);
         return;
     }
-    if (sandbox->options->gate == GATE_AUTO && route_repeats(entry))
+    if (sandbox->options->gate == GATE_AUTO ? route_repeats(entry) : sandbox->options->gate == GATE_OFF && entry->row && entry->row->where == ABI_PROCESS)
         sites_learn(process, thread->tid, ip, nr, entry->route != ROUTE_MAILBOX);
     if (thread->slot && entry->route == ROUTE_MAILBOX)
         slot_watch(thread->slot);
