@@ -48,6 +48,7 @@ enum {
     SPIN_MAX_NS = 300000,           /* so that two who wake each other come to look at each other */
     IDLE_NS = 20000000,             /* a sleep so long ends what was learned about CPUs */
     AT_ONCE_NS = 10000,             /* a call that comes so soon after a vain look was kept waiting by it */
+    QUIET_EXECS = 32,               /* wakes after an exec */
     VAIN_LOOKS = 8, QUIET_WAKES = 256,    /* after so many looks in vain it pays for so many calls not to look */
     END_LOOK = 20,                  /* milliseconds */
     GATE_SPINS = 400,               /* how often a gate looks before it lets go: about 20 us */
@@ -135,6 +136,7 @@ static void run_call(struct thread *thread, const struct seccomp_notif *notif, e
     struct sandbox *sandbox = process->sandbox;
     uint64_t nr = (uint32_t)notif->data.nr, ip = notif->data.instruction_pointer;
     const struct route_entry *entry = route_entry(&sandbox->routes, arch, nr);
+    sandbox->executes |= entry->row && strncmp(entry->row->name, "exec", 4) == 0;
     if (thread->birth && birth_makes(thread, nr, args, ip)) {
         notify_continue(sandbox, notif->id);
         return;
@@ -453,7 +455,15 @@ static bool run_looks(struct loop *loop)
 {
     if (!loop->sandbox->may_spin || !loop->sandbox->watched[0])
         return false;
-    if (loop->quiet == 0 && loop->vain_looks >= VAIN_LOOKS) {
+    if (loop->sandbox->executes) {    /* a program that starts needs the CPU more than we do */
+        loop->sandbox->executes = false;
+        if (loop->quiet == 0)
+            run_together(loop->sandbox, true);
+        if (loop->placed)
+            sched_setaffinity(loop->placed, sizeof loop->cpus, &loop->cpus);
+        loop->placed = 0;
+        loop->quiet = QUIET_EXECS;
+    } else if (loop->quiet == 0 && loop->vain_looks >= VAIN_LOOKS) {
         loop->quiet = QUIET_WAKES;
         run_together(loop->sandbox, true);
     } else if (loop->quiet > 0 && --loop->quiet == 0) {

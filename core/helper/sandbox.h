@@ -135,6 +135,7 @@ struct sandbox {
     struct rlimit limit;        /* of descriptors, as nurse found it: the helper itself takes what it can get */
     uint32_t xsave;             /* see struct board */
     bool has_fsgsbase;          /* x86_64: a thread can read its fs base: gates and births need it */
+    bool executes;              /* programs, since the loop looked last */
     bool may_spin;              /* more than one CPU, and gates in use */
     bool killed;                /* by the policy */
     int said;                   /* exit status that a message has explained; 0 none */

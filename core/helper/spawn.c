@@ -365,23 +365,36 @@ static int spawn_leave(struct process *process, const struct bpf *filter, int co
     return count;
 }
 
+/* What the stub calls from its lock-down to the program's start. */
+static const char *const load_calls[] = { "mmap", "mmap2", "mprotect", "munmap", "close", "read", "pread64", "statx", "faccessat2", "prctl", "exit_group" };
+
+/* Whether the policy's denials leave the loader what it needs: then they can be installed before it, together with the keystone. */
+static bool spawn_loads_under_policy(const struct process *process)
+{
+    for (size_t i = 0; i < sizeof load_calls / sizeof *load_calls; i++) {
+        int nr = abi_number(process->arch, abi_find(load_calls[i]));
+
+        if (nr >= 0 && process->sandbox->routes.entry[process->arch][nr].route == ROUTE_DENIED)
+            return false;
+    }
+    return process->sandbox->routes.entry[process->arch][abi_number(process->arch, abi_find("openat"))].route != ROUTE_DENIED;
+}
+
 static int spawn_filter(struct process *process, enum report report)
 {
+    static struct bpf filter;
     struct sandbox *sandbox = process->sandbox;
-    struct bpf *filter = mmap(NULL, sizeof *filter, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    uint64_t base = sandbox->base[process->arch];
+    bool together = spawn_loads_under_policy(process);
     int count;
 
-    if (filter == MAP_FAILED)
-        return -ENOMEM;
-    if (process->strict)
+    if (process->strict || (report == REPORT_LOADED && together))
         count = 0;
-    else if (report == REPORT_BOOTED)
-        count = filter_keystone(filter, &sandbox->routes, process->arch, sandbox->base[process->arch], &process->space->keystone);
+    else if (report == REPORT_LOADED)
+        count = filter_policy(&filter, &sandbox->routes, process->arch, base);
     else
-        count = filter_policy(filter, &sandbox->routes, process->arch, sandbox->base[process->arch]);
-    count = spawn_leave(process, filter, count);
-    munmap(filter, sizeof *filter);
-    return count;
+        count = (together ? filter_born : filter_keystone)(&filter, &sandbox->routes, process->arch, base, &process->space->keystone);
+    return spawn_leave(process, &filter, count);
 }
 
 static int spawn_booted(struct process *process, uint64_t trampolines, pid_t trustee)
@@ -511,8 +524,6 @@ static int spawn_open(struct process *process, uint64_t addr)
 
 void spawn_load_call(struct process *process, uint64_t id, enum abi_arch arch, uint64_t nr, const uint64_t args[6])
 {
-    static const char *const allowed[] = { "mmap", "mmap2", "mprotect", "munmap", "close", "read", "pread64", "statx", "faccessat2", "prctl",
-                                           "seccomp", "exit_group" };
     const struct abi_call *row = route_entry(&process->sandbox->routes, arch, nr)->row;
     int fd;
 
@@ -524,10 +535,13 @@ void spawn_load_call(struct process *process, uint64_t id, enum abi_arch arch, u
             notify_descriptor(process->sandbox, id, fd, true);
         return;
     }
-    for (size_t i = 0; row && i < sizeof allowed / sizeof *allowed; i++)
-        if (strcmp(row->name, allowed[i]) == 0) {
+    for (size_t i = 0; row && i < sizeof load_calls / sizeof *load_calls; i++)
+        if (strcmp(row->name, load_calls[i]) == 0) {
             notify_continue(process->sandbox, id);
             return;
         }
-    notify_value(process->sandbox, id, -EPERM);
+    if (row && strcmp(row->name, "seccomp") == 0)    /* the policy's filter */
+        notify_continue(process->sandbox, id);
+    else
+        notify_value(process->sandbox, id, -EPERM);
 }

@@ -161,13 +161,40 @@ int filter_base(struct bpf *bpf, const struct route_table *table, const uint64_t
     return bpf_end(bpf);
 }
 
+/* libseccomp's program for the denials of an architecture, made once: the routes of a run don't change. Returns 0 or -errno. */
+static int filter_denied(const struct route_table *table, enum abi_arch arch, const struct bpf **out)
+{
+    static struct bpf made[ABI_ARCHES];
+    static bool known[ABI_ARCHES];
+    static const struct route_table *of;
+    scmp_filter_ctx ctx;
+    int error;
+
+    if (of != table)
+        memset(known, 0, sizeof known);
+    of = table;
+    *out = &made[arch];
+    if (known[arch])
+        return 0;
+    ctx = filter_context(arch, SCMP_ACT_ALLOW);
+    error = ctx ? filter_rules(ctx, table, arch, ROUTE_DENIED) : -ENOMEM;
+    bpf_begin(&made[arch]);
+    if (!error)
+        error = filter_export(ctx, &made[arch], UINT32_MAX, -1);
+    seccomp_release(ctx);
+    known[arch] = !error;
+    return error;
+}
+
 /* The policy's denials, at the place where the program stands; everything else returns ALLOW. Returns 0 or -errno. */
 static int filter_denials(struct bpf *bpf, const struct route_table *table, enum abi_arch arch, uint64_t base)
 {
-    scmp_filter_ctx ctx = filter_context(arch, SCMP_ACT_ALLOW);
     int waits = bpf_label(bpf), allow = bpf_label(bpf), rules = bpf_label(bpf);
-    int error = ctx ? filter_rules(ctx, table, arch, ROUTE_DENIED) : -ENOMEM;
+    const struct bpf *denied;
+    int error = filter_denied(table, arch, &denied);
 
+    if (error)
+        return error;
     bpf_load(bpf, FIELD(nr));    /* a policy without futex does not keep the gate from waiting */
     for (size_t i = 0; i < sizeof gate_calls / sizeof *gate_calls; i++)
         bpf_if(bpf, BPF_JEQ, (uint32_t)abi_number(arch, abi_find(gate_calls[i])), waits);
@@ -178,10 +205,8 @@ static int filter_denials(struct bpf *bpf, const struct route_table *table, enum
     bpf_here(bpf, allow);
     bpf_return(bpf, SECCOMP_RET_ALLOW);
     bpf_here(bpf, rules);
-    if (!error)
-        error = filter_export(ctx, bpf, UINT32_MAX, -1);
-    seccomp_release(ctx);
-    return error;
+    bpf_append(bpf, denied->code, denied->count, UINT32_MAX, -1);
+    return 0;
 }
 
 int filter_policy(struct bpf *bpf, const struct route_table *table, enum abi_arch arch, uint64_t base)
