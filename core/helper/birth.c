@@ -134,10 +134,12 @@ static size_t patch_code(enum abi_arch arch, uint64_t at, uint64_t catch, uint8_
     uint32_t distance = (uint32_t)(catch - (at + 5));
 
     if (arch == ABI_X86_64) {
-        memcpy(code, "\x49\xbb", 2);
-        memcpy(code + 2, &catch, sizeof catch);
-        memcpy(code + 10, "\x41\xff\xe3", 3);
-        return 13;
+        static const uint8_t movabs[] = { 0x49, 0xbb }, jmp[] = { 0x41, 0xff, 0xe3 };
+
+        memcpy(code, movabs, sizeof movabs);
+        memcpy(code + sizeof movabs, &catch, sizeof catch);
+        memcpy(code + sizeof movabs + sizeof catch, jmp, sizeof jmp);
+        return sizeof movabs + sizeof catch + sizeof jmp;
     }
     code[0] = 0xe8;
     memcpy(code + 1, &distance, sizeof distance);
@@ -298,7 +300,7 @@ static int birth_begin(struct call *call, enum birth_kind kind, const struct wis
         return 1;
     birth_sweep(thread);
     if (thread->birth)
-        birth_withdraw(thread->birth);
+        birth_withdraw(thread->birth);    /* NOLINT(clang-analyzer-unix.Malloc): what was swept is not in the list any more */
     if (patch_find(process->space, call->ip)) {    /* another thread is being sent from there: one at a time */
         call->next = waiting;
         waiting = call;

@@ -339,8 +339,8 @@ static void program_copy_argv(struct program *program, char **argv)
 
 int program_find(struct program *program, char **argv)
 {
-    char head[PROGRAM_HEAD];
-    size_t count;
+    char head[PROGRAM_HEAD] = "";
+    size_t count = 0;
     int status;
 
     memset(program, 0, sizeof(*program));
