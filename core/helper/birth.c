@@ -128,6 +128,11 @@ static int space_memory(struct space *space, pid_t tid)
     return space->memory;
 }
 
+static size_t patch_size(enum abi_arch arch)
+{
+    return arch == ABI_X86_64 ? 13 : 5;
+}
+
 /* x86_64: movabs $catch,%r11; jmp *%r11 (both free after a call). i386: call catch. */
 static size_t patch_code(enum abi_arch arch, uint64_t at, uint64_t catch, uint8_t code[PATCH_MAX])
 {
@@ -139,11 +144,11 @@ static size_t patch_code(enum abi_arch arch, uint64_t at, uint64_t catch, uint8_
         memcpy(code, movabs, sizeof movabs);
         memcpy(code + sizeof movabs, &catch, sizeof catch);
         memcpy(code + sizeof movabs + sizeof catch, jmp, sizeof jmp);
-        return sizeof movabs + sizeof catch + sizeof jmp;
+        return patch_size(arch);
     }
     code[0] = 0xe8;
     memcpy(code + 1, &distance, sizeof distance);
-    return 5;
+    return patch_size(arch);
 }
 
 static struct patch *patch_find(struct space *space, uint64_t at)
@@ -184,7 +189,7 @@ static void patch_clear(struct space *space, enum abi_arch arch, uint64_t at)
     struct patch *patch = patch_find(space, at);
 
     if (patch && --patch->users == 0 && space->memory >= 0)
-        (void)!pwrite(space->memory, patch->original, arch == ABI_X86_64 ? 13 : 5, (off_t)at);
+        (void)!pwrite(space->memory, patch->original, patch_size(arch), (off_t)at);
 }
 
 static bool patch_any(const struct space *space)
@@ -200,7 +205,7 @@ static void patch_heal(const struct space *parent, struct space *child, enum abi
 {
     for (int i = 0; i < SPACE_PATCHES; i++)
         if (parent->patch[i].at && space_memory(child, pid) >= 0)
-            (void)!pwrite(child->memory, parent->patch[i].original, arch == ABI_X86_64 ? 13 : 5, (off_t)parent->patch[i].at);
+            (void)!pwrite(child->memory, parent->patch[i].original, patch_size(arch), (off_t)parent->patch[i].at);
 }
 
 /* --- the wish --- */
@@ -482,37 +487,35 @@ static void birth_segments(const struct birth *birth, const struct caught *caugh
     }
 }
 
+/* The alternate signal stack, if there is one: stack_t of the class has words for place, flags, size. */
+static void birth_stack(const struct birth *birth, const struct caught *caught, struct step *step, struct nest *nest)
+{
+    size_t word = birth->arch == ABI_X86_64 ? 8 : 4;
+    uint8_t stack[24];
+    uint32_t flags;
+
+    memcpy(stack, caught->altstack, sizeof stack);
+    memcpy(&flags, stack + word, sizeof flags);
+    if (flags & SS_DISABLE)
+        return;
+    flags &= ~(uint32_t)SS_ONSTACK;
+    memcpy(stack + word, &flags, sizeof flags);
+    *step = (struct step){ nr_of(birth->arch, "sigaltstack"), { nest_put(nest, stack, 3 * word) } };
+}
+
 /* What a clone of the trustee lacks of the thread that it stands for: see clone(2) and fork(2) for what a child inherits. */
 static void birth_thread(const struct birth *birth, const struct caught *caught, struct step thread[STEP_LAST], struct nest *nest)
 {
     bool wide = birth->arch == ABI_X86_64;
-    size_t stack_size = wide ? 24 : 12;
-    uint32_t stack32[3];
     const uint64_t *rseq = birth->thread->rseq;
 
     for (int k = 0; k < STEP_LAST; k++)
         thread[k].nr = STEP_NONE;
-    memcpy(stack32, caught->altstack, sizeof stack32);
-    if (!(birth->wish.flags & CLONE_VM) || birth->wish.flags & CLONE_VFORK) {
-        uint32_t flags = wide ? (uint32_t)caught->altstack[1] : stack32[1];
-        uint64_t stack[3];
-
-        memcpy(stack, caught->altstack, sizeof stack);
-        if (wide)
-            stack[1] &= ~(uint64_t)SS_ONSTACK;
-        else
-            memcpy(stack, (uint32_t[]){ stack32[0], stack32[1] & ~(uint32_t)SS_ONSTACK, stack32[2] }, sizeof stack32);
-        if (!(flags & SS_DISABLE))
-            thread[0] = (struct step){ nr_of(birth->arch, "sigaltstack"), { nest_put(nest, stack, stack_size) } };
-    }
+    if (!(birth->wish.flags & CLONE_VM) || birth->wish.flags & CLONE_VFORK)
+        birth_stack(birth, caught, &thread[0], nest);
     if (!(birth->wish.flags & CLONE_VM) && rseq[0])
         thread[1] = (struct step){ nr_of(birth->arch, "rseq"), { rseq[0], rseq[1], 0, rseq[2] } };
-    {
-        char name[17] = "";
-
-        snprintf(name, sizeof name, "%s", call_comm(birth->call));
-        thread[2] = (struct step){ nr_of(birth->arch, "prctl"), { PR_SET_NAME, nest_put(nest, name, sizeof name) } };
-    }
+    thread[2] = (struct step){ nr_of(birth->arch, "prctl"), { PR_SET_NAME, nest_put(nest, call_comm(birth->call), sizeof birth->call->comm) } };
     if (!wide) {
         birth_segments(birth, caught, thread, nest);
         return;
@@ -523,7 +526,7 @@ static void birth_thread(const struct birth *birth, const struct caught *caught,
 }
 
 /* The newborn's own filter: all that the untrustee it descends from is under. */
-static int birth_lock(const struct birth *birth, struct step *lock, struct nest *nest)
+static void birth_lock(const struct birth *birth, struct step *lock, struct nest *nest)
 {
     const struct born_filter *filter = birth->space->born_filter;
     struct sock_fprog program = { .len = (unsigned short)filter->count };
@@ -534,7 +537,6 @@ static int birth_lock(const struct birth *birth, struct step *lock, struct nest 
     program.filter = (struct sock_filter *)nest->at;    /* an address of the newborn's */
     *lock = (struct step){ nr_of(birth->arch, "seccomp"),
                            { SECCOMP_SET_MODE_FILTER, 0, wide ? nest_put(nest, &program, sizeof program) : nest_put(nest, program32, sizeof program32) } };
-    return 0;
 }
 
 /* Made once for a space, used by all its children. Returns 0 or -errno. */

@@ -222,13 +222,13 @@ static int guard_exit(struct call *call, int64_t *value)
 /* The kernel keeps it for each thread and copies it to a child: so must a birth. */
 static int guard_rseq(struct call *call, int64_t *value)
 {
-    enum { RSEQ_FLAG_UNREGISTER = 1 };
+    enum { RSEQ_FLAG_UNREGISTER = 1, RSEQ_SIZE = 32 };
     struct thread *thread = tree_thread(call->process->sandbox, call->tid);
 
     (void)value;
     if (thread && call->args[2] & RSEQ_FLAG_UNREGISTER)
         thread->rseq[0] = 0;
-    else if (thread)
+    else if (thread && !thread->rseq[0] && call->args[1] >= RSEQ_SIZE && call->args[0] % RSEQ_SIZE == 0)    /* else the kernel refuses */
         memcpy(thread->rseq, (uint64_t[3]){ call->args[0], call->args[1], call->args[3] }, sizeof thread->rseq);
     return PASS;
 }

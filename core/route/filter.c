@@ -165,16 +165,12 @@ int filter_base(struct bpf *bpf, const struct route_table *table, const uint64_t
 static int filter_denied(const struct route_table *table, enum abi_arch arch, const struct bpf **out)
 {
     static struct bpf made[ABI_ARCHES];
-    static bool known[ABI_ARCHES];
-    static const struct route_table *of;
+    static unsigned of[ABI_ARCHES];
     scmp_filter_ctx ctx;
     int error;
 
-    if (of != table)
-        memset(known, 0, sizeof known);
-    of = table;
     *out = &made[arch];
-    if (known[arch])
+    if (of[arch] && of[arch] == table->made)
         return 0;
     ctx = filter_context(arch, SCMP_ACT_ALLOW);
     error = ctx ? filter_rules(ctx, table, arch, ROUTE_DENIED) : -ENOMEM;
@@ -182,7 +178,7 @@ static int filter_denied(const struct route_table *table, enum abi_arch arch, co
     if (!error)
         error = filter_export(ctx, &made[arch], UINT32_MAX, -1);
     seccomp_release(ctx);
-    known[arch] = !error;
+    of[arch] = error ? 0 : table->made;
     return error;
 }
 

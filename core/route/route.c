@@ -38,6 +38,9 @@ const char *route_name(enum route route)
 
 void route_compute(struct route_table *table, const struct judge *judge)
 {
+    static unsigned made;
+
+    table->made = ++made;
     for (int arch = 0; arch < ABI_ARCHES; arch++)
         for (int nr = 0; nr < MAILBOX_ROUTES; nr++) {
             struct route_entry *entry = &table->entry[arch][nr];

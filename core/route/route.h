@@ -25,6 +25,7 @@ struct route_entry {
 };
 
 struct route_table {
+    unsigned made;                  /* counts tables: which one this is */
     struct route_entry entry[ABI_ARCHES][MAILBOX_ROUTES];
 };
 
