@@ -47,6 +47,7 @@ struct call {
     bool twin;                  /* the trustee makes it first, then the thread itself */
     bool moves;                 /* it changes the working directory */
     bool answered;              /* the gate has its answer; the call lives on until its trustee is done with the pins */
+    bool seen;                  /* and the gate has gone on to another call since */
     uint8_t copied;             /* bit i: argument i is executed from our copy */
     int path_count;
     uint32_t arena_used;

@@ -344,6 +344,8 @@ void life_gate(struct slot *slot, const struct mailbox_posted *posted)
         return;
     }
     slot->unread = false;
+    if (slot->call && slot->call->answered)    /* its gate has seen the result before we did */
+        slot->call->seen = true;
     call = call_new(process, FROM_GATE, slot->thread->tid, process->arch, posted->nr, posted->arg);
     call->slot = slot;
     call->ip = posted->ip;
@@ -500,7 +502,7 @@ static bool life_finish(struct slot *slot, struct call *call, int64_t result)
     if (call->moves)
         guard_moved(call->process);
     life_signal(call, result);
-    slot->unread = call->answered;
+    slot->unread = call->answered && !call->seen;
     slot->result = result;
     if (call->answered)
         call_free(call);
