@@ -290,24 +290,23 @@ static void filter_unless_bits(struct bpf *bpf, int i, uint32_t bits, int pass)
     bpf_here(bpf, set);
 }
 
-/* The BPF reading of one row of the keystone table: goes to `refuse` or `pass`. */
-static void filter_rule(struct bpf *bpf, const struct keystone *keystone, const struct keystone_rule *rule, int refuse, int pass)
+/* The BPF reading of one row of the keystone table: goes to `refuse` or `pass`, or to `range`, where the first two arguments are looked at as address and
+ * length. (One such place for all rules: the kernel translates the whole filter at every fork and exec.) */
+static void filter_rule(struct bpf *bpf, const struct keystone *keystone, const struct keystone_rule *rule, int refuse, int pass, int range)
 {
     int more = bpf_label(bpf);
 
     switch (rule->kind) {
     case KEYSTONE_RANGE:
-        filter_range(bpf, keystone, rule->a, rule->b, refuse, pass);
+        bpf_goto(bpf, range);
         return;
     case KEYSTONE_MMAP:
         filter_unless_bits(bpf, 3, MAP_FIXED, pass);
-        filter_range(bpf, keystone, 0, 1, refuse, pass);
+        bpf_goto(bpf, range);
         return;
     case KEYSTONE_MREMAP:
-        filter_range(bpf, keystone, 0, 1, refuse, more);
-        bpf_here(bpf, more);
-        filter_unless_bits(bpf, 3, MREMAP_FIXED, pass);
-        filter_range(bpf, keystone, 4, 2, refuse, pass);
+        filter_unless_bits(bpf, 3, MREMAP_FIXED, range);
+        filter_range(bpf, keystone, 4, 2, refuse, range);
         return;
     case KEYSTONE_IPC:
         bpf_load(bpf, ARG_LOW(rule->a));
@@ -415,7 +414,8 @@ static void filter_stones(struct bpf *bpf, const struct route_table *table, enum
 {
     static struct span spans[MAILBOX_ROUTES];
     int count = filter_spans(table, arch, spans);
-    int ours = bpf_label(bpf), refuse = bpf_label(bpf), kill = bpf_label(bpf), rest = bpf_label(bpf), page = bpf_label(bpf), absent = bpf_label(bpf);
+    int ours = bpf_label(bpf), refuse = bpf_label(bpf), kill = bpf_label(bpf), rest = bpf_label(bpf), page = bpf_label(bpf), absent = bpf_label(bpf),
+        range = bpf_label(bpf);
 
     bpf_load(bpf, FIELD(arch));
     bpf_if(bpf, BPF_JEQ, audit_arch[arch], ours);
@@ -440,9 +440,12 @@ static void filter_stones(struct bpf *bpf, const struct route_table *table, enum
         bpf_if(bpf, BPF_JEQ, (uint32_t)nr, this);
         bpf_goto(bpf, next);
         bpf_here(bpf, this);
-        filter_rule(bpf, keystone, rule, refuse, table->entry[arch][nr].route == ROUTE_NATIVE ? pass : page);
+        filter_rule(bpf, keystone, rule, refuse, table->entry[arch][nr].route == ROUTE_NATIVE ? pass : page, range);
         bpf_here(bpf, next);
     }
+    bpf_goto(bpf, page);
+    bpf_here(bpf, range);
+    filter_range(bpf, keystone, 0, 1, refuse, page);
     bpf_here(bpf, page);    /* what the base filter lets pass for the trustee's sake is death for everybody else */
     filter_if_page(bpf, base + STUB_TRUSTEE, kill);
     bpf_goto(bpf, pass);
