@@ -1,7 +1,8 @@
 /*
  * catch (i386): a thread that creates a process tells its registers; see asm/x86_64/catch.S.
  *
- * An `int $0x80` of the program's is followed by a call to here while it is awaited; the gate, whose instructions nobody changes, comes by itself.
+ * An `int $0x80` of the program's is followed by a call to one of the entries while it is awaited; the gate, whose instructions nobody changes, comes by
+ * catch_return.
  * The notes are taken off the stack before anything else: the child of vfork will write where the parent's stack ends.
  */
 #include <asm/unistd_32.h>

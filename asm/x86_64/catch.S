@@ -2,8 +2,7 @@
  * catch (x86_64): a thread that creates a process must tell its registers, for the child goes on with them and only the thread itself knows them.
  *
  * The helper answers the call with the address of a request window, and a trampoline ends here; or it makes the instruction behind the call a jump to
- * that window's entry below. The thread notes what it
- * has, reports, waits while its trustee clones, and goes on behind the call with the true result. The child begins at catch_born, locked down
+ * that window's entry below. The thread notes what it has, reports, waits while its trustee clones, and goes on behind the call with the true result. The child begins at catch_born, locked down
  * already, with the copy of those notes, and goes the same last steps. Both run in the gate's page and are the program's as far as trust goes.
  * Test: t/44-live-fork.t (registers, vector registers, red zone, signal mask and stack on both sides).
  */
@@ -43,7 +42,8 @@ catch_born:                                     /* rbp = cell of our window */
         jmp     .Lrelease
 
 /* An instruction of the program's that leads here for the moment of one call comes by the entry of the window: r11 = that entry, rax = RESTART (had a
- * signal come before this, the kernel would have made the call again). Anybody else's call that ended there waits until the instruction is back. */
+ * signal come before this, the kernel would have made the call again). Another call that ended there asks whether the instruction can be put back (it can,
+ * when it was changed for this very thread, which is in a handler now), and tries again. */
 .Lpatched:
         leaq    RESTART(%rax), %rax
         xchgq   %rax, %rcx

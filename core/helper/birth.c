@@ -4,63 +4,31 @@
  */
 #include "core/helper/birth.h"
 
-#include <asm/prctl.h>
-#include <asm/unistd.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/filter.h>
 #include <linux/ioprio.h>
-#include <linux/seccomp.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "core/base/say.h"
+#include "core/helper/birth_private.h"
 #include "core/helper/memory.h"
+#include "core/helper/patch.h"
 #include "core/helper/tree.h"
-#include "core/route/filter.h"
 
 #ifndef ERESTARTNOINTR
 #define ERESTARTNOINTR 513    /* the kernel's own: make the call again if a signal is handled first */
 #endif
 
 enum {
-    TRUSTEE_FLAGS = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM,
-    NAMESPACES = CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET | 0x80 /* CLONE_NEWTIME */,
-    AUX = 0x9000,           /* in the order bytes, behind the filter: what the steps point to */
+    NAMESPACES = CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET,
     BIRTHS = 256,           /* under way at once */
-};
-
-/* clone(2) as the program asked for it. */
-struct wish {
-    uint64_t flags, stack, parent_tid, child_tid, tls;
-};
-
-struct birth {
-    uint32_t token;
-    enum birth_kind kind;
-    struct wish wish;
-    struct call *call;          /* whose order the clone is */
-    struct thread *thread;      /* that was caught; NULL when it is gone */
-    struct birth *outer;        /* of the same thread: a handler of its creates too, before it came to the catch */
-    pid_t parent;
-    enum abi_arch arch;
-    struct space *space;        /* the creator's, held */
-    struct slot *cradle;        /* of that space: keeps the caught registers */
-    struct slot *slot;          /* the newborn's trustee's */
-    struct space *home;         /* the newborn's: a new one, or the creator's */
-    uint64_t patched;           /* where the program's code leads into the catch; 0: nowhere */
-    bool patches;               /* when the clone was ordered, others' patches were in place, */
-    unsigned patches_set;       /* and so many had been set before */
-    bool caught, born, cloned;
-    pid_t pid;
 };
 
 static struct birth *births[BIRTHS];
@@ -112,100 +80,6 @@ static void birth_end(struct birth *birth)
     space_release(birth->space);
     births[birth->token % BIRTHS] = NULL;
     free(birth);
-}
-
-/* --- the program's code, for a moment --- */
-
-/* By a thread that lives: the first one may be gone. */
-static int space_memory(struct space *space, pid_t tid)
-{
-    char path[64];
-
-    if (space->memory < 0) {
-        snprintf(path, sizeof path, "/proc/%d/mem", tid);
-        space->memory = open(path, O_RDWR | O_CLOEXEC);
-    }
-    return space->memory;
-}
-
-static size_t patch_size(enum abi_arch arch)
-{
-    return arch == ABI_X86_64 ? 13 : 5;
-}
-
-/* x86_64: movabs $catch,%r11; jmp *%r11 (both free after a call). i386: call catch. */
-static size_t patch_code(enum abi_arch arch, uint64_t at, uint64_t catch, uint8_t code[PATCH_MAX])
-{
-    uint32_t distance = (uint32_t)(catch - (at + 5));
-
-    if (arch == ABI_X86_64) {
-        static const uint8_t movabs[] = { 0x49, 0xbb }, jmp[] = { 0x41, 0xff, 0xe3 };
-
-        memcpy(code, movabs, sizeof movabs);
-        memcpy(code + sizeof movabs, &catch, sizeof catch);
-        memcpy(code + sizeof movabs + sizeof catch, jmp, sizeof jmp);
-        return patch_size(arch);
-    }
-    code[0] = 0xe8;
-    memcpy(code + 1, &distance, sizeof distance);
-    return patch_size(arch);
-}
-
-static struct patch *patch_find(struct space *space, uint64_t at)
-{
-    for (int i = 0; i < SPACE_PATCHES; i++)
-        if (space->patch[i].users && space->patch[i].at == at)
-            return &space->patch[i];
-    return NULL;
-}
-
-/* Make the instruction at `at` lead to `entry` of the catch. Returns 0 or -errno. */
-static int patch_set(struct space *space, enum abi_arch arch, pid_t tid, uint64_t at, uint64_t entry)
-{
-    struct patch *patch = NULL;
-    uint8_t code[PATCH_MAX];
-    size_t size = patch_code(arch, at, entry, code);
-    int memory = space_memory(space, tid);
-
-    for (int i = 0; i < SPACE_PATCHES; i++)
-        if (!space->patch[i].users && (!patch || space->patch[i].at == at))
-            patch = &space->patch[i];
-    if (!patch)
-        return -EAGAIN;
-    if (memory < 0 || pread(memory, patch->original, size, (off_t)at) != (ssize_t)size)
-        return -EFAULT;
-    if (pwrite(memory, code, size, (off_t)at) != (ssize_t)size) {
-        (void)!pwrite(memory, patch->original, size, (off_t)at);
-        return -EFAULT;
-    }
-    patch->at = at;
-    patch->users = 1;
-    space->patches_set++;
-    return 0;
-}
-
-static void patch_clear(struct space *space, enum abi_arch arch, uint64_t at)
-{
-    struct patch *patch = patch_find(space, at);
-
-    if (patch && --patch->users == 0 && space->memory >= 0)
-        (void)!pwrite(space->memory, patch->original, patch_size(arch), (off_t)at);
-}
-
-static bool patch_any(const struct space *space)
-{
-    for (int i = 0; i < SPACE_PATCHES; i++)
-        if (space->patch[i].users)
-            return true;
-    return false;
-}
-
-/* A child may have been copied while somebody else's patch was in place: it gets the true code back. */
-static void patch_heal(const struct space *parent, struct space *child, enum abi_arch arch, pid_t pid)
-{
-    for (int i = 0; i < SPACE_PATCHES; i++)
-        if (parent->patch[i].at && space_memory(child, pid) >= 0)
-            (void)!pwrite(child->memory, parent->patch[i].original, patch_size(arch), (off_t)parent->patch[i].at);
 }
 
 /* --- the wish --- */
@@ -415,239 +289,7 @@ void birth_abandon(struct birth *birth)
         birth_forget(birth);    /* the clone is under way: it ends with its order, or with its birth */
 }
 
-/* --- what the newborn will do --- */
-
-/* A window that is being filled with what a newborn needs. */
-struct nest {
-    struct order *order;
-    uint64_t at;                /* where the newborn sees its bytes */
-    uint32_t aux;
-};
-
-static uint64_t nest_put(struct nest *nest, const void *bytes, size_t size)
-{
-    uint32_t offset = nest->aux;
-
-    memcpy(nest->order->bytes + offset, bytes, size);
-    nest->aux += (uint32_t)((size + 15) & ~(size_t)15);
-    return nest->at + offset;
-}
-
-static struct nest nest_of(const struct mailbox *mailbox, int i)
-{
-    return (struct nest){ .order = &mailbox->orders[i], .at = mailbox_order_at(mailbox, i) + MAILBOX_BYTES, .aux = AUX };
-}
-
-static uint64_t nr_of(enum abi_arch arch, const char *name)
-{
-    return (uint64_t)abi_number(arch, abi_find(name));
-}
-
-/* openat "/proc/HELPER/fd/FD", mmap it at `address`, close: in a new address space the windows are its own. The path is read in the old one. */
-static void birth_map(struct step map[3], struct nest *nest, enum abi_arch arch, uint32_t fd, uint64_t address, uint64_t size, int prot, uint64_t offset)
-{
-    char path[48];
-    int length = snprintf(path, sizeof path, "/proc/%d/fd/%u", getpid(), fd);
-
-    map[0] = (struct step){ nr_of(arch, "openat"), { (uint64_t)(int64_t)AT_FDCWD, nest_put(nest, path, (size_t)length + 1), O_CLOEXEC | (prot & PROT_WRITE ? O_RDWR : O_RDONLY) } };
-    map[1] = (struct step){ nr_of(arch, arch == ABI_X86_64 ? "mmap" : "mmap2"),
-                            { address, size, (uint64_t)prot, MAP_SHARED | MAP_FIXED, 0, arch == ABI_X86_64 ? offset : offset / 4096 } };
-    map[2] = (struct step){ nr_of(arch, "close"), { 0 } };
-}
-
-static void birth_windows(const struct birth *birth, struct birth_steps *steps)
-{
-    const struct mailbox *home = &birth->home->mailbox;
-    struct nest nest = nest_of(&birth->space->mailbox, birth->slot->i);
-    uint32_t windows = mailbox_windows(home);
-    uint64_t base = home->base;
-
-    birth_map(steps->map[0], &nest, birth->arch, WINDOWS_REQUEST_FD(windows), base + KEEP_REQUEST, BLOCK_REQUEST_SPAN, PROT_READ | PROT_WRITE,
-              (uint64_t)home->block * BLOCK_REQUEST_SPAN);
-    birth_map(steps->map[1], &nest, birth->arch, WINDOWS_ORDER_FD(windows), base + KEEP_BOARD, BLOCK_ORDER_SPAN, PROT_READ,
-              (uint64_t)home->block * BLOCK_ORDER_SPAN);
-}
-
-/* i386: the thread's own segments; the last to be set is the one that the newborn's order window hangs on. */
-static void birth_segments(const struct birth *birth, const struct caught *caught, struct step thread[STEP_LAST], struct nest *nest)
-{
-    static const int order[] = { 12, SEGMENT_CELL, SEGMENT_ORDER };
-    uint32_t area[3][4];
-
-    memcpy(area, caught->area, sizeof area);
-    if (birth->wish.flags & CLONE_SETTLS) {
-        uint32_t given[4];
-
-        if (birth->call->process && memory_read(birth->call->tid, birth->wish.tls, given, sizeof given) == sizeof given && given[0] - 12 < 3)
-            memcpy(area[given[0] - 12], given, sizeof given);
-    }
-    for (int k = 0; k < 3; k++) {
-        area[order[k] - 12][0] = (uint32_t)order[k];
-        thread[5 + k] = (struct step){ nr_of(birth->arch, "set_thread_area"), { nest_put(nest, area[order[k] - 12], sizeof *area) } };
-    }
-}
-
-/* The alternate signal stack, if there is one: stack_t of the class has words for place, flags, size. */
-static void birth_stack(const struct birth *birth, const struct caught *caught, struct step *step, struct nest *nest)
-{
-    size_t word = birth->arch == ABI_X86_64 ? 8 : 4;
-    uint8_t stack[24];
-    uint32_t flags;
-
-    memcpy(stack, caught->altstack, sizeof stack);
-    memcpy(&flags, stack + word, sizeof flags);
-    if (flags & SS_DISABLE)
-        return;
-    flags &= ~(uint32_t)SS_ONSTACK;
-    memcpy(stack + word, &flags, sizeof flags);
-    *step = (struct step){ nr_of(birth->arch, "sigaltstack"), { nest_put(nest, stack, 3 * word) } };
-}
-
-/* What a clone of the trustee lacks of the thread that it stands for: see clone(2) and fork(2) for what a child inherits. */
-static void birth_thread(const struct birth *birth, const struct caught *caught, struct step thread[STEP_LAST], struct nest *nest)
-{
-    bool wide = birth->arch == ABI_X86_64;
-    const uint64_t *rseq = birth->thread->rseq;
-
-    for (int k = 0; k < STEP_LAST; k++)
-        thread[k].nr = STEP_NONE;
-    if (!(birth->wish.flags & CLONE_VM) || birth->wish.flags & CLONE_VFORK)
-        birth_stack(birth, caught, &thread[0], nest);
-    if (!(birth->wish.flags & CLONE_VM) && rseq[0])
-        thread[1] = (struct step){ nr_of(birth->arch, "rseq"), { rseq[0], rseq[1], 0, rseq[2] } };
-    thread[2] = (struct step){ nr_of(birth->arch, "prctl"), { PR_SET_NAME, nest_put(nest, call_comm(birth->call), sizeof birth->call->comm) } };
-    if (!wide) {
-        birth_segments(birth, caught, thread, nest);
-        return;
-    }
-    thread[5] = (struct step){ __NR_arch_prctl, { ARCH_SET_FS, birth->wish.flags & CLONE_SETTLS ? birth->wish.tls : caught->fs } };
-    if (caught->gs)
-        thread[6] = (struct step){ __NR_arch_prctl, { ARCH_SET_GS, caught->gs } };
-}
-
-/* The newborn's own filter: all that the untrustee it descends from is under. */
-static void birth_lock(const struct birth *birth, struct step *lock, struct nest *nest)
-{
-    const struct born_filter *filter = birth->space->born_filter;
-    struct sock_fprog program = { .len = (unsigned short)filter->count };
-    uint32_t program32[2] = { (uint32_t)filter->count, (uint32_t)nest->at };
-    bool wide = birth->arch == ABI_X86_64;
-
-    memcpy(nest->order->bytes, filter->code, (size_t)filter->count * sizeof *filter->code);
-    program.filter = (struct sock_filter *)nest->at;    /* an address of the newborn's */
-    *lock = (struct step){ nr_of(birth->arch, "seccomp"),
-                           { SECCOMP_SET_MODE_FILTER, 0, wide ? nest_put(nest, &program, sizeof program) : nest_put(nest, program32, sizeof program32) } };
-}
-
-/* Made once for a space, used by all its children. Returns 0 or -errno. */
-static int birth_filter(const struct sandbox *sandbox, struct space *space, enum abi_arch arch)
-{
-    static struct bpf bpf;
-    int count;
-
-    if (space->born_filter)
-        return 0;
-    count = filter_born(&bpf, &sandbox->routes, arch, space->mailbox.base, &space->keystone);
-    if (count < 0 || (size_t)count * sizeof *bpf.code > AUX)
-        return count < 0 ? count : -E2BIG;
-    space->born_filter = malloc(sizeof *space->born_filter + (size_t)count * sizeof *bpf.code);
-    if (!space->born_filter)
-        return -ENOMEM;
-    space->born_filter->users = 1;
-    space->born_filter->count = count;
-    memcpy(space->born_filter->code, bpf.code, (size_t)count * sizeof *bpf.code);
-    return 0;
-}
-
-/* The part that the newborn reads in the window of the trustee that clones it. */
-static void birth_first_part(const struct birth *birth, const struct slot *by, struct birth_steps *steps)
-{
-    const struct mailbox *mailbox = &birth->space->mailbox;
-    struct nest nest = nest_of(mailbox, by->i);
-    uint64_t order = mailbox_order_at(mailbox, birth->slot->i), request = mailbox_request_at(mailbox, birth->slot->i);
-
-    steps->order = order;
-    steps->cell = request + offsetof(struct request, done);
-    steps->kind = birth->kind;
-    if (birth->arch == ABI_I386) {
-        uint32_t windows[2][4] = {
-            { SEGMENT_ORDER, (uint32_t)order, MAILBOX_ORDER_SPAN - 1, 1 /* 32 bits, data, writable as far as the pages are */ | 1 << 6 /* useable */ },
-            { SEGMENT_CELL, (uint32_t)steps->cell, sizeof(struct request) - offsetof(struct request, done) - 1, 1 | 1 << 6 },
-        };
-
-        for (int k = 0; k < 2; k++)
-            steps->segment[k] = (struct step){ nr_of(birth->arch, "set_thread_area"), { nest_put(&nest, windows[k], sizeof windows[k]) } };
-        steps->selectors = (SEGMENT_ORDER * 8 + 3) | (SEGMENT_CELL * 8 + 3) << 16;
-    }
-}
-
-static void birth_second_part(const struct birth *birth, struct birth_steps *steps)
-{
-    for (int k = 0; k < 2; k++)
-        steps->map[k][0].nr = STEP_NONE;
-    steps->trustee = (struct step){ nr_of(birth->arch, "clone"), { TRUSTEE_FLAGS } };
-    steps->hello = (struct step){ NURSE_CALL, { REPORT_BORN, birth->token } };
-    steps->resume = birth->space->mailbox.base + STUB_BORN;
-}
-
-/* A new address space for a fork: same addresses, windows of its own. Returns 0 or -errno. */
-static int birth_home(struct birth *birth, struct sandbox *sandbox)
-{
-    struct space *space = birth->space, *home;
-    struct board *board;
-    int i = birth->cradle->i, error;
-
-    if (birth->wish.flags & CLONE_VM) {
-        birth->home = space;
-        return 0;
-    }
-    error = space_new(sandbox, birth->arch, &home);
-    if (error)
-        return error;
-    board = home->mailbox.board;
-    memcpy(board->routes, space->mailbox.board->routes, sizeof board->routes);
-    memcpy(board->repeats, space->mailbox.board->repeats, sizeof board->repeats);
-    memcpy(&board->start, &space->mailbox.board->start, offsetof(struct start, binary));
-    home->keystone = space->keystone;
-    space_trampolines(sandbox, home, space->trampolines);
-    home->trampolines_at = space->trampolines_at;
-    home->born_filter = space->born_filter;
-    home->born_filter->users++;
-    birth->home = home;
-    birth->slot = &home->slot[i];
-    mailbox_prepare(&home->mailbox, i);
-    return 0;
-}
-
-/* Everything that the child will need, from what its parent told. Returns 0 or -errno. */
-static int birth_prepare(struct birth *birth, struct sandbox *sandbox)
-{
-    static struct caught caught;
-    struct birth_steps steps = { 0 };
-    struct nest nest;
-    int error = birth_filter(sandbox, birth->space, birth->arch);
-
-    if (!error)
-        error = birth_home(birth, sandbox);
-    if (error)
-        return error;
-    memcpy(&caught, &birth->space->mailbox.requests[birth->cradle->i].caught, sizeof caught);
-    mailbox_guard(&birth->home->mailbox, birth->slot->i);
-    nest = nest_of(&birth->home->mailbox, birth->slot->i);
-    birth_second_part(birth, &steps);
-    birth_thread(birth, &caught, steps.thread, &nest);
-    birth_lock(birth, &steps.lock, &nest);
-    if (birth->home != birth->space) {
-        birth_windows(birth, &steps);
-        birth->space->mailbox.orders[birth->slot->i].birth = steps;
-    }
-    birth->home->mailbox.orders[birth->slot->i].birth = steps;
-    caught.reg[0] = 0;
-    if (birth->wish.stack)
-        caught.reg[4] = birth->wish.stack;
-    memcpy(&birth->home->mailbox.requests[birth->slot->i].caught, &caught, sizeof caught);
-    return 0;
-}
+/* --- in the catch --- */
 
 /* A call for the thread itself: leave it in the cradle's order window. Everything that it points to lies there, where only the helper writes. */
 static void birth_order_call(struct birth *birth, uint64_t id)
@@ -735,7 +377,7 @@ void birth_caught(struct thread *thread, uint64_t id, uint64_t window)
         birth_order_call(birth, id);
         return;
     }
-    error = birth_prepare(birth, sandbox);
+    error = nest_prepare(birth, sandbox);
     if (!error) {
         life_give(birth->call);
         return;
@@ -756,9 +398,9 @@ void birth_order(struct call *call, struct mailbox_order *order)
 
     birth->patches = patch_any(birth->space);
     birth->patches_set = birth->space->patches_set;
-    birth_first_part(birth, call->slot, &steps);
+    nest_way(birth, call->slot, &steps);
     memcpy(&call->slot->space->mailbox.orders[call->slot->i].birth, &steps, offsetof(struct birth_steps, map));
-    *order = (struct mailbox_order){ .command = ORDER_SPAWN, .nr = nr_of(birth->arch, "clone"), .arg = { TRUSTEE_FLAGS } };
+    *order = (struct mailbox_order){ .command = ORDER_SPAWN, .nr = (uint64_t)abi_number(birth->arch, abi_find("clone")), .arg = { TRUSTEE_FLAGS } };
     if (birth->kind == BIRTH_TRUSTEE)
         return;
     order->arg[0] = wish->flags & ~(uint64_t)(CLONE_SETTLS | CLONE_UNTRACED | CLONE_PTRACE);
@@ -1014,7 +656,7 @@ bool birth_pending(void)
 static void birth_ask(struct process *process, struct slot *by, struct slot *slot)
 {
     static const uint64_t none[6];
-    struct call *call = call_new(process, FROM_NOTIFICATION, process->pid, process->arch, nr_of(process->arch, "clone"), none);
+    struct call *call = call_new(process, FROM_NOTIFICATION, process->pid, process->arch, (uint64_t)abi_number(process->arch, abi_find("clone")), none);
     struct birth *birth = birth_new(BIRTH_TRUSTEE, call);
     struct birth_steps steps = { 0 };
 
@@ -1025,7 +667,7 @@ static void birth_ask(struct process *process, struct slot *by, struct slot *slo
     birth->home = process->space;
     birth->slot = slot;
     slot->coming = true;
-    birth_second_part(birth, &steps);
+    nest_hello(birth, &steps);
     slot->space->mailbox.orders[slot->i].birth = steps;
     life_give_to(by, call);
 }

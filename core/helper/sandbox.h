@@ -140,7 +140,6 @@ struct sandbox {
     bool killed;                /* by the policy */
     int said;                   /* exit status that a message has explained; 0 none */
     pid_t first;                /* the process that nurse was asked to run */
-    bool first_over;
     int process_count;
     struct process *process[TREE_BUCKETS];    /* by pid */
     struct thread *thread[TREE_BUCKETS];      /* by tid */
