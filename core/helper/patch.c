@@ -52,17 +52,33 @@ struct patch *patch_find(struct space *space, uint64_t at)
     return NULL;
 }
 
+/* Where to note a patch: where the same was noted before, else where the oldest was. A birth under way may need the latest of them to heal its child. */
+static struct patch *patch_place(struct space *space, uint64_t at)
+{
+    struct patch *place = NULL;
+
+    for (int i = 0; i < SPACE_PATCHES; i++) {
+        struct patch *patch = &space->patch[i];
+
+        if (patch->users)
+            continue;
+        if (patch->at == at)
+            return patch;
+        if (!place || patch->set < place->set)
+            place = patch;
+    }
+    return place;
+}
+
+
 /* Make the instruction at `at` lead to `entry` of the catch. Returns 0 or -errno. */
 int patch_set(struct space *space, enum abi_arch arch, pid_t tid, uint64_t at, uint64_t entry)
 {
-    struct patch *patch = NULL;
+    struct patch *patch = patch_place(space, at);
     uint8_t code[PATCH_MAX];
     size_t size = patch_code(arch, at, entry, code);
     int memory = space_memory(space, tid);
 
-    for (int i = 0; i < SPACE_PATCHES; i++)
-        if (!space->patch[i].users && (!patch || space->patch[i].at == at))
-            patch = &space->patch[i];
     if (!patch)
         return -EAGAIN;
     if (memory < 0 || pread(memory, patch->original, size, (off_t)at) != (ssize_t)size)
@@ -73,7 +89,7 @@ int patch_set(struct space *space, enum abi_arch arch, pid_t tid, uint64_t at, u
     }
     patch->at = at;
     patch->users = 1;
-    space->patches_set++;
+    patch->set = ++space->patches_set;
     return 0;
 }
 

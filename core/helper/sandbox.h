@@ -48,10 +48,11 @@ struct slot {
 };
 
 /* Code of a space that is not as the file has it, for the moment of a birth. */
-enum { PATCH_MAX = 16, SPACE_PATCHES = 8 };
+enum { PATCH_MAX = 16, SPACE_PATCHES = 16 };
 struct patch {
     uint64_t at;
     int users;
+    unsigned set;               /* the how manieth of its space; 0: never */
     uint8_t original[PATCH_MAX];
 };
 
