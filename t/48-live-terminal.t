@@ -139,11 +139,14 @@ sub in_state {
     return "@{[map { $_->[0] } grep { $_->[0] ne 'nurse' } @members]}" eq $names && !grep { $_->[1] !~ $state } @members;
 }
 
+# For several looks: a shell's fg gives its job the terminal first and continues it then, and that would undo a stop that came in between.
 sub wait_running {
     my ($it, $names) = @_;
+    my $looks = 0;
     return wait_for(20, sub {
         $it->{group} = POSIX::tcgetpgrp(fileno $it->{master});
-        return in_state($it, $names, qr/[^T]/);
+        $looks = in_state($it, $names, qr/[^T]/) ? $looks + 1 : 0;
+        return $looks > 4;
     });
 }
 
