@@ -89,6 +89,11 @@ for my $way (@ways) {
         [program('acts', $class), 'mkdir:new', 'getpid'], { cwd => $work });
     is($killed->{code}, 143, "call:kill with a signal, $kind");
     ok(!-e "$work/new" && $killed->{out} !~ /getpid/, "call:kill, $kind: nothing happened afterwards");
+    $killed = nurse(policy('on("@all", function(call) if call.name:match "^mkdir" then return call:kill_process("SIGTERM", "no new rooms") end end) default "allow"'),
+                    $options, ['sh', '-c', 'mkdir new; echo $?; trap "" TERM; mkdir other; echo $?'], { cwd => $work });
+    is($killed->{out}, "143\n137\n", "call:kill_process, $kind: one process ends, of SIGKILL where it ignores the signal");
+    like($killed->{err}, qr/killed by the policy with SIGTERM at .*: no new rooms$/m, "call:kill_process, $kind: the reason is told");
+    ok(!-e "$work/new" && !-e "$work/other", "call:kill_process, $kind: nothing happened");
     $killed = nurse(policy('on("mkdir mkdirat", function(call) return call:kill() end) default "allow"'), $options, [program('acts', $class), 'mkdir:new', 'getpid'], { cwd => $work });
     is($killed->{code}, 137, "call:kill without one is SIGKILL, $kind");
 }

@@ -49,6 +49,7 @@ static void line_verdict(const struct policy_answer *answer, char *out, size_t s
         name = abi_errno_name(verdict->error);
         snprintf(out, size, "%sdeny %s", before, name ? name : "?");
         break;
+    case VERDICT_KILL_PROCESS:
     case VERDICT_KILL:
         snprintf(out, size, "%skill", before);
         break;

@@ -120,6 +120,9 @@ bool life_progress(struct slot *slot, bool hint);
 /* True when somebody waits for this slot's trustee. */
 bool life_waiting(const struct slot *slot);
 
+/* kill.c: carry out VERDICT_KILL or VERDICT_KILL_PROCESS; the call is over. */
+void kill_by_verdict(struct call *call, const struct verdict *verdict);
+
 /* birth.c: the thread that creates it is gone; its order is; exec.c: the process is. */
 void birth_abandon(struct birth *birth);
 void birth_orphan(struct birth *birth);

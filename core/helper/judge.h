@@ -8,14 +8,19 @@
 #include "core/helper/call.h"
 
 /* ORDER: from mild to strict; of several verdicts the greatest wins. */
-enum verdict_kind { VERDICT_ALLOW, VERDICT_EMULATE, VERDICT_ASK, VERDICT_DENY, VERDICT_KILL };
+enum verdict_kind {
+    VERDICT_ALLOW, VERDICT_EMULATE, VERDICT_ASK, VERDICT_DENY,
+    VERDICT_KILL_PROCESS,    /* the caller's process */
+    VERDICT_KILL,            /* the sandbox */
+};
 
 struct verdict {
     enum verdict_kind kind;
     int error;            /* VERDICT_DENY: a positive errno */
-    int signal;           /* VERDICT_KILL: 0 means SIGKILL */
+    int signal;           /* of the two kills: 0 means SIGKILL */
     int64_t value;        /* VERDICT_EMULATE */
     const char *rule;     /* "policy.lua:12", lives as long as the judge; NULL: none named it */
+    const char *why;      /* the policy's own words about it, or NULL; valid until the judge is asked again */
 };
 
 /* What happened in the tree of processes. */

@@ -164,29 +164,6 @@ static void life_allow(struct call *call)
     }
 }
 
-/* The policy ends the sandbox: everybody dies of SIGKILL, the offender of the signal that the policy chose. */
-static void life_kill(struct call *call, const struct verdict *verdict)
-{
-    int signal = verdict->signal ? verdict->signal : SIGKILL;
-    struct sandbox *sandbox = call->process->sandbox;
-    pid_t offender = call->process->pid;
-
-    say_notice("%s: killed by the policy with %s%s%s", call->row->name, abi_signal_name(signal), verdict->rule ? " at " : "",
-               verdict->rule ? verdict->rule : "");
-    sandbox->killed = true;
-    kill(offender, signal);
-    for (int i = 0; i < TREE_BUCKETS; i++)
-        for (struct process *process = sandbox->process[i]; process; process = process->next)
-            if (process->pid != offender && process->pid != sandbox->first)
-                kill(process->pid, SIGKILL);
-    if (offender != sandbox->first)
-        kill(sandbox->first, signal);
-    if (signal != SIGKILL)    /* the thread stays where it is until the signal has done its work */
-        life_answer(call, -EPERM);
-    else
-        call_free(call);
-}
-
 static void life_verdict(struct call *call, const struct verdict *verdict)
 {
     switch (verdict->kind) {
@@ -196,8 +173,9 @@ static void life_verdict(struct call *call, const struct verdict *verdict)
     case VERDICT_EMULATE:
         life_answer(call, verdict->value);
         break;
+    case VERDICT_KILL_PROCESS:
     case VERDICT_KILL:
-        life_kill(call, verdict);
+        kill_by_verdict(call, verdict);
         break;
     default:
         life_answer(call, -(verdict->error ? verdict->error : EPERM));

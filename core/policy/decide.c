@@ -24,7 +24,7 @@ static bool decide_read_verdict(struct policy *p, const struct rule *rule, struc
 {
     char message[PLACE_MAX + 64];
 
-    out->rule = rule->where;
+    *out = (struct verdict){ .rule = rule->where, .why = p->why[0] ? p->why : NULL };
     int said = verdicts_read(p->L, -1, out);
     if (said < 0) {
         snprintf(message, sizeof message, "%s: the handler returned a %s, not a verdict", rule->where, luaL_typename(p->L, -1));
@@ -39,6 +39,7 @@ static bool decide_ask(struct policy *p, const struct rule *rule, struct verdict
 {
     const char *message;
 
+    p->why[0] = '\0';
     lua_rawgeti(p->L, LUA_REGISTRYINDEX, rule->handler);
     lua_pushvalue(p->L, SLOT_CALL);
     if (state_call(p, 1, 1, rule->where, &message) == 0)
@@ -82,7 +83,8 @@ static void decide_call(void *self, struct call *call, struct verdict *out)
     decide_begin(p, call);
     for (size_t i = 0; i < plan->stage_count; i++) {
         struct verdict verdict = decide_ask_stage(p, plan, &plan->stages[i]);
-        layers_join(out, &verdict);
+        if (layers_join(out, &verdict) && verdict.why)
+            out->why = strcpy(p->reason, verdict.why);
     }
     decide_end(p);
     layers_final(out);

@@ -17,6 +17,7 @@
 enum {
     ROWS_MAX = 1024,          /* rows of the calls table that a rule can name */
     PLACE_MAX = PATH_MAX + 16,
+    WHY_MAX = 256,            /* a verdict's reason, in bytes */
 };
 
 /* One statement that names calls. */
@@ -91,6 +92,8 @@ struct policy {
     struct call *call;             /* NULL: none */
     const short *call_names;       /* of its row */
     uint64_t generation;           /* tells values of an earlier call */
+    char why[WHY_MAX];             /* of the handler that runs; empty: it gave none */
+    char reason[WHY_MAX];          /* of the verdict that stands */
     bool has_result;               /* in after() */
     int64_t result;
 
@@ -146,8 +149,8 @@ void layers_free(struct policy *policy);
 size_t layers_slot(const struct policy *policy, const struct abi_call *row);
 struct plan *layers_plan(const struct policy *policy, const struct abi_call *row);
 bool layers_speaks(const struct layer *layer);
-/* The stricter of two verdicts; and what is done where nobody is there to be asked. */
-void layers_join(struct verdict *into, const struct verdict *verdict);
+/* The stricter of two verdicts, true when that is the second; and what is done where nobody is there to be asked. */
+bool layers_join(struct verdict *into, const struct verdict *verdict);
 void layers_final(struct verdict *verdict);
 
 /* object.c: [-0, +1] pushes the call object */

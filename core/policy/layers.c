@@ -22,10 +22,13 @@ bool layers_speaks(const struct layer *layer)
     return layer->rules.count > 0 || layer->has_default;
 }
 
-void layers_join(struct verdict *into, const struct verdict *verdict)
+bool layers_join(struct verdict *into, const struct verdict *verdict)
 {
-    if (!into->rule || verdict->kind > into->kind)
+    bool stricter = !into->rule || verdict->kind > into->kind;
+
+    if (stricter)
         *into = *verdict;
+    return stricter;
 }
 
 static size_t layers_count_naming(const struct rules *rules, size_t row)

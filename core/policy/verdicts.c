@@ -2,13 +2,19 @@
  * verdicts: what a handler returns, as Lua values and back.
  *
  * Runs in the helper, on the hot path: a verdict is a light userdata (kind in the low bits, errno, signal or value above), so that
- * returning one allocates nothing. unit-policy.c: handlers_return_verdicts.
+ * returning one allocates nothing; the reason that may come with it is kept in the policy. unit-policy.c: handlers_return_verdicts.
  */
 #include <errno.h>
 
 #include "core/policy/inside.h"
 
 enum { VERDICT_BITS = 3, VERDICT_MASK = (1 << VERDICT_BITS) - 1 };
+
+/* The reason at a stack index, if there is one: whoever reads the verdict takes it from the policy. */
+static void verdict_reason(lua_State *L, int index)
+{
+    snprintf(policy_of(L)->why, WHY_MAX, "%s", luaL_optstring(L, index, ""));
+}
 
 static int verdict_push(lua_State *L, enum verdict_kind kind, int64_t value)
 {
@@ -36,7 +42,7 @@ int verdicts_read(lua_State *L, int index, struct verdict *out)
     }
     out->kind = (enum verdict_kind)(packed & VERDICT_MASK);
     out->error = out->kind == VERDICT_DENY ? (int)(packed >> VERDICT_BITS) : 0;
-    out->signal = out->kind == VERDICT_KILL ? (int)(packed >> VERDICT_BITS) : 0;
+    out->signal = out->kind >= VERDICT_KILL_PROCESS ? (int)(packed >> VERDICT_BITS) : 0;
     out->value = out->kind == VERDICT_EMULATE ? packed >> VERDICT_BITS : 0;
     return 1;
 }
@@ -51,14 +57,16 @@ static int verdict_ask(lua_State *L)
     return verdict_push(L, VERDICT_ASK, 0);
 }
 
-/* call:deny(errno); upvalue: errno names, so that the usual case is one table access. */
+/* call:deny(errno, why); upvalue: errno names, so that the usual case is one table access. */
 static int verdict_deny(lua_State *L)
 {
+    if (!lua_isnoneornil(L, 3))
+        verdict_reason(L, 3);
     if (lua_type(L, 2) == LUA_TSTRING) {
         lua_pushvalue(L, 2);
         if (lua_rawget(L, lua_upvalueindex(1)) == LUA_TNUMBER)
             return verdict_push(L, VERDICT_DENY, lua_tointeger(L, -1));
-        lua_settop(L, 2);
+        lua_pop(L, 1);
     }
     return verdict_push(L, VERDICT_DENY, statements_errno(L, 2, EPERM));
 }
@@ -71,14 +79,22 @@ static int verdict_emulate(lua_State *L)
     return verdict_push(L, VERDICT_EMULATE, value);
 }
 
+/* call:kill(signal, why) ends the sandbox, call:kill_process(signal, why) the caller's process. */
 static int verdict_kill(lua_State *L)
 {
+    verdict_reason(L, 3);
     return verdict_push(L, VERDICT_KILL, statements_signal(L, 2));
+}
+
+static int verdict_kill_process(lua_State *L)
+{
+    verdict_reason(L, 3);
+    return verdict_push(L, VERDICT_KILL_PROCESS, statements_signal(L, 2));
 }
 
 static int verdict_tostring(lua_State *L)
 {
-    static const char *const kinds[] = { "allow", "emulate", "ask", "deny", "kill" };    /* ORDER verdict_kind */
+    static const char *const kinds[] = { "allow", "emulate", "ask", "deny", "kill_process", "kill" };    /* ORDER verdict_kind */
     struct verdict verdict = { 0 };
 
     if (lua_type(L, 1) != LUA_TLIGHTUSERDATA || verdicts_read(L, 1, &verdict) != 1)
@@ -97,6 +113,7 @@ static const luaL_Reg verdict_methods[] = {
     { "allow", verdict_allow },
     { "emulate", verdict_emulate },
     { "kill", verdict_kill },
+    { "kill_process", verdict_kill_process },
     { "ask", verdict_ask },
     { NULL, NULL },
 };

@@ -9,7 +9,7 @@
 
 enum route route_of(const struct abi_call *row, bool constant, const struct verdict *verdict)
 {
-    if (constant && verdict->kind == VERDICT_KILL)
+    if (constant && verdict->kind >= VERDICT_KILL_PROCESS)
         return ROUTE_NOTIFY;    /* the helper kills, with the policy's signal, and says why */
     if (row->where == ABI_UNSAFE || (constant && (verdict->kind == VERDICT_DENY || verdict->kind == VERDICT_ASK)))
         return ROUTE_DENIED;
@@ -52,7 +52,7 @@ void route_compute(struct route_table *table, const struct judge *judge)
             entry->route = route_of(entry->row, entry->constant, &entry->verdict);
             if (entry->route == ROUTE_NATIVE && judge->watches(judge->self, entry->row))
                 entry->route = entry->row->where == ABI_ANY || entry->row->where == ABI_BLOCKS ? ROUTE_MAILBOX : ROUTE_NOTIFY;
-            if (entry->row->where == ABI_UNSAFE && (!entry->constant || entry->verdict.kind != VERDICT_KILL))
+            if (entry->row->where == ABI_UNSAFE && (!entry->constant || entry->verdict.kind < VERDICT_KILL_PROCESS))
                 entry->verdict = (struct verdict){ .kind = VERDICT_DENY, .error = EPERM };
             if (entry->route == ROUTE_DENIED && entry->verdict.kind == VERDICT_ASK)
                 entry->verdict = (struct verdict){ .kind = VERDICT_DENY, .error = EPERM, .rule = entry->verdict.rule };
