@@ -44,11 +44,20 @@ enum abi_type {
     ABI_IOV_IN,        /* struct iovec[], data read by the kernel; count follows */
     ABI_IOV_OUT,       /* struct iovec[], data filled by the kernel; count follows */
     ABI_MSG_IN,        /* struct msghdr of sendmsg */
+    ABI_MMSG_IN,       /* struct mmsghdr[] of sendmmsg; count follows */
     ABI_MSG_OUT,       /* struct msghdr of recvmsg */
     ABI_STRUCT_IN,     /* pointer to a struct that the kernel reads only (abi_arg.size or size32 bytes, 0: not known); may be NULL */
     ABI_STRUCT_OUT,    /* pointer to a struct that the kernel fills */
     ABI_POINTER,       /* any other address, also of what the kernel both reads and writes (pollfd[], select's timeout) */
     ABI_PID, ABI_UID, ABI_GID, ABI_SIGNAL, ABI_CLOCK,
+};
+
+/* What is in a struct that the kernel reads, where policies see more than an address. */
+enum abi_shape {
+    ABI_BLOB,
+    ABI_TIMESPEC,      /* seconds and nanoseconds, words */
+    ABI_TIMESPEC64,    /* the same, 64 bits each also on i386 */
+    ABI_TIMEVAL,       /* seconds and microseconds, words */
 };
 
 /* Where a call may run, once it is allowed. */
@@ -72,6 +81,7 @@ struct abi_arg {
     enum abi_type type;
     const struct abi_flag *set;     /* of ABI_FLAGS and ABI_CLOCK, else NULL */
     uint16_t size, size32;          /* of ABI_STRUCT_IN on x86_64 and on i386, else 0 */
+    enum abi_shape shape;           /* of ABI_STRUCT_IN */
 };
 
 struct abi_call {

@@ -21,47 +21,48 @@ enum {
 #undef GROUP
 };
 
-/* Bytes of what a STRUCT_IN points at: on x86_64, on i386. */
-#define BYTES_cachestat_range 16, 16
-#define BYTES_epoll_event     12, 12
-#define BYTES_itimerspec      32, 16
-#define BYTES_itimerspec64    32, 32
-#define BYTES_itimerval       32, 16
-#define BYTES_mq_attr         64, 32
-#define BYTES_old_sigaction    0, 16
-#define BYTES_old_sigset       0,  4
-#define BYTES_rlimit          16,  8
-#define BYTES_rlimit64        16, 16
-#define BYTES_sched_param      4,  4
-#define BYTES_sigaction       32, 20
-#define BYTES_sigevent        64, 64
-#define BYTES_siginfo        128, 128
-#define BYTES_sigset           8,  8
-#define BYTES_sigstack        24, 12
-#define BYTES_time             0,  4
-#define BYTES_timespec        16,  8
-#define BYTES_timespec64      16, 16
-#define BYTES_timespecs       32, 16
-#define BYTES_timespecs64     32, 32
-#define BYTES_timeval         16,  8
-#define BYTES_timevals        32, 16
-#define BYTES_timezone         8,  8
-#define BYTES_utimbuf         16,  8
+/* Bytes of what a STRUCT_IN points at, on x86_64 and on i386; its shape, where policies see it. */
+#define BYTES_cachestat_range 16, 16, ABI_BLOB
+#define BYTES_epoll_event     12, 12, ABI_BLOB
+#define BYTES_itimerspec      32, 16, ABI_BLOB
+#define BYTES_itimerspec64    32, 32, ABI_BLOB
+#define BYTES_itimerval       32, 16, ABI_BLOB
+#define BYTES_mq_attr         64, 32, ABI_BLOB
+#define BYTES_old_sigaction    0, 16, ABI_BLOB
+#define BYTES_old_sigset       0,  4, ABI_BLOB
+#define BYTES_rlimit          16,  8, ABI_BLOB
+#define BYTES_rlimit64        16, 16, ABI_BLOB
+#define BYTES_sched_param      4,  4, ABI_BLOB
+#define BYTES_sigaction       32, 20, ABI_BLOB
+#define BYTES_sigevent        64, 64, ABI_BLOB
+#define BYTES_siginfo        128, 128, ABI_BLOB
+#define BYTES_sigset           8,  8, ABI_BLOB
+#define BYTES_sigstack        24, 12, ABI_BLOB
+#define BYTES_time             0,  4, ABI_BLOB
+#define BYTES_timespec        16,  8, ABI_TIMESPEC
+#define BYTES_timespec64      16, 16, ABI_TIMESPEC64
+#define BYTES_timespecs       32, 16, ABI_BLOB
+#define BYTES_timespecs64     32, 32, ABI_BLOB
+#define BYTES_timeval         16,  8, ABI_TIMEVAL
+#define BYTES_timevals        32, 16, ABI_BLOB
+#define BYTES_timezone         8,  8, ABI_BLOB
+#define BYTES_utimbuf         16,  8, ABI_BLOB
 
-#define ARG(name, type)        { #name, ABI_##type, NULL, 0, 0 }
+#define ARG(name, type)        { #name, ABI_##type, NULL, 0, 0, ABI_BLOB }
 #define ADDR_IN(name)          ARG(name, ADDR_IN)
 #define ADDR_OUT(name)         ARG(name, ADDR_OUT)
 #define BUF_IN(name)           ARG(name, BUF_IN)
 #define BUF_OUT(name)          ARG(name, BUF_OUT)
-#define CLOCK(name)            { #name, ABI_CLOCK, abi_flags_clock, 0, 0 }
+#define CLOCK(name)            { #name, ABI_CLOCK, abi_flags_clock, 0, 0, ABI_BLOB }
 #define DIRFD(name)            ARG(name, DIRFD)
 #define FD(name)               ARG(name, FD)
-#define FLAGS(name, set)       { #name, ABI_FLAGS, abi_flags_##set, 0, 0 }
+#define FLAGS(name, set)       { #name, ABI_FLAGS, abi_flags_##set, 0, 0, ABI_BLOB }
 #define GID(name)              ARG(name, GID)
 #define INT(name)              ARG(name, INT)
 #define IOV_IN(name)           ARG(name, IOV_IN)
 #define IOV_OUT(name)          ARG(name, IOV_OUT)
 #define LONG(name)             ARG(name, LONG)
+#define MMSG_IN(name)          ARG(name, MMSG_IN)
 #define MODE(name)             ARG(name, MODE)
 #define MSG_IN(name)           ARG(name, MSG_IN)
 #define MSG_OUT(name)          ARG(name, MSG_OUT)

@@ -460,7 +460,12 @@ static int call_extent_check(const struct call *call, int i, size_t extent)
     }
 }
 
-int call_bytes(struct call *call, int i, const void **bytes, size_t *count)
+static bool is_scattered(enum abi_type type)
+{
+    return type == ABI_IOV_IN || type == ABI_MSG_IN || type == ABI_MMSG_IN;
+}
+
+static int call_fetch_bytes(struct call *call, int i, const void **bytes, size_t *count)
 {
     bool text;
     size_t extent = call_extent(call, i, &text);
@@ -494,12 +499,29 @@ int call_bytes(struct call *call, int i, const void **bytes, size_t *count)
     return 0;
 }
 
+/* Where the program's memory is bad the call fails as the kernel would have it fail, even if the memory has been mended since. */
+int call_faulted(struct call *call, int i, int error)
+{
+    if (error && call->args[i])
+        call->fault = error;
+    return error;
+}
+
+int call_bytes(struct call *call, int i, const void **bytes, size_t *count)
+{
+    int error = is_scattered(call->row->args[i].type) ? message_bytes(call, i, bytes, count) : call_fetch_bytes(call, i, bytes, count);
+
+    return call_faulted(call, i, error);
+}
+
 int call_set_bytes(struct call *call, int i, const void *bytes, size_t count)
 {
     enum abi_type type = call->row->args[i].type;
     uint32_t offset;
     void *room;
 
+    if (is_scattered(type))
+        return message_set_bytes(call, i, bytes, count);
     if (count > CALL_BYTES_MAX)
         return -E2BIG;
     room = call_room(call, count + 1, &offset);    /* strings keep a NUL */

@@ -36,12 +36,17 @@ int call_rawpath(struct call *call, int i, const char **raw);
 /* Let the call act on another path, absolute or relative to the process's cwd. Returns 0 or -errno. */
 int call_set_path(struct call *call, int i, const char *path);
 
-/* The bytes of argument i (ABI_ADDR_IN, ABI_BUF_IN, ABI_STRUCT_IN, ABI_OPEN_HOW, ABI_STRING): fetched once, and from then on
+/* The bytes of argument i (ABI_ADDR_IN, ABI_BUF_IN, ABI_STRUCT_IN, ABI_OPEN_HOW, ABI_STRING; of ABI_IOV_IN and the messages the data, gathered): fetched once, and from then on
  * what the call executes. A buffer longer than CALL_BYTES_MAX is cut there, and the call with it (a short write).
  * Returns 0 or -errno. */
 enum { CALL_BYTES_MAX = 32768 };
 int call_bytes(struct call *call, int i, const void **bytes, size_t *count);
 int call_set_bytes(struct call *call, int i, const void *bytes, size_t count);
+
+/* The address in the message of argument i (ABI_MSG_IN; of ABI_MMSG_IN the first message, which is then the only one that is sent), as call_bytes().
+ * *count is 0 when the message has none. Returns 0 or -errno. */
+int call_name(struct call *call, int i, const void **bytes, size_t *count);
+int call_set_name(struct call *call, int i, const void *bytes, size_t count);
 
 /* The strings of argument i (ABI_STRINGS: argv, envp of an exec), fetched once; from then on they are what the call executes. *count excludes the NULL
  * that ends the list. Live as long as the call. Returns 0 or -errno as exec would: EFAULT, E2BIG. */

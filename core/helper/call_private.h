@@ -25,6 +25,15 @@ struct call_path {
     char raw[PATH_MAX];
 };
 
+/* What sendmsg and its like are told, or a list of vectors. */
+struct call_message {
+    bool many;                       /* the first of sendmmsg */
+    bool gathered;                   /* the data are our copy */
+    uint32_t data, data_count;       /* in the arena */
+    uint32_t name, name_count;       /* the address */
+    uint64_t word[7];                /* struct msghdr */
+};
+
 struct call {
     struct call *next;
     struct process *process;
@@ -47,11 +56,13 @@ struct call {
     bool twin;                  /* the trustee makes it first, then the thread itself */
     bool moves;                 /* it changes the working directory */
     bool answered;              /* the gate has its answer; the call lives on until its trustee is done with the pins */
+    int fault;                  /* -errno: something that the policy asked for could not be had, and nobody can tell what the kernel would find there */
     bool seen;                  /* and the gate has gone on to another call since */
     uint8_t copied;             /* bit i: argument i is executed from our copy */
     int path_count;
     uint32_t arena_used;
     struct { uint32_t offset, count; } bytes[6];
+    struct call_message message;
     struct call_strings *strings[CALL_LISTS];    /* argv, envp: what the call executes, once it was fetched or assigned */
     char comm[17];
     struct call_path paths[CALL_PATHS];
@@ -79,6 +90,17 @@ uint64_t call_window(const struct call *call, uint32_t offset);
 bool call_open_flags(struct call *call, uint64_t *flags);
 /* The same; true when they ask for nothing that openat2 of an existing file would not do. */
 bool call_opens_plainly(struct call *call, uint64_t *flags);
+
+/* Take note that argument i could not be copied; returns the error. */
+int call_faulted(struct call *call, int i, int error);
+
+/* message.c: call_bytes() and call_set_bytes() of vectors and messages. */
+int message_bytes(struct call *call, int i, const void **bytes, size_t *count);
+int message_set_bytes(struct call *call, int i, const void *bytes, size_t count);
+/* Argument i of an order: vectors and headers that point to the copies. Returns 0 or -ENOMEM. */
+int message_order(struct call *call, struct mailbox_order *order, int i);
+/* What the caller of sendmmsg is told, whose one message the trustee has sent by sendmsg; other results stay as they are. */
+int64_t message_result(struct call *call, int64_t result);
 
 /* guard.c: 0 lets the call go its way; 1 means *value is the answer. Holds keystone rules 1-5 whatever the policy said. */
 int guard_call(struct call *call, int64_t *value);

@@ -109,7 +109,7 @@ static bool life_blocks(struct call *call)
     uint64_t flags;
     struct stat st;
 
-    if (call->process->strict || call->watched || (call->arch == ABI_X86_64 && !call->process->sandbox->has_fsgsbase))
+    if (call->process->strict || call->watched || call->message.many || (call->arch == ABI_X86_64 && !call->process->sandbox->has_fsgsbase))
         return false;
     if (call->row->where == ABI_BLOCKS)
         return (call->rewritten || call->copied) && !life_of_file(call);
@@ -132,9 +132,11 @@ static void life_make(struct call *call)
 
 static void life_allow(struct call *call)
 {
-    int64_t value = 0;
+    int64_t value = call->fault;
 
-    if (call->direct)
+    if (value)
+        life_outcome(call, value);
+    else if (call->direct)
         life_go_on(call);
     else if (guard_call(call, &value) || inform_call(call, &value)) {
         life_outcome(call, value);
@@ -415,7 +417,7 @@ static void life_post(struct slot *slot, struct call *call)
     slot->seq = mailbox_post(mailbox, slot->i, &order);
     slot->call = call;
     slot_works(slot);
-    if (call->origin == FROM_GATE && own == slot && !call->watched && !process->strict) {
+    if (call->origin == FROM_GATE && own == slot && !call->watched && !call->message.many && !process->strict) {
         call->answered = true;
         mailbox_answer(mailbox, slot->i, ANSWER_TRUSTEE, slot->seq);
     } else {
@@ -482,6 +484,7 @@ static bool life_finish(struct slot *slot, struct call *call, int64_t result)
     life_signal(call, result);
     slot->unread = call->answered && !call->seen;
     slot->result = result;
+    result = message_result(call, result);
     if (call->answered)
         call_free(call);
     else

@@ -129,6 +129,16 @@ static int order_path(struct call *call, struct mailbox_order *order, struct cal
     return order_string(call, order, i, spelling, (size_t)path_spell(&path->pin, spelling, sizeof spelling));
 }
 
+static int order_copy(struct call *call, struct mailbox_order *order, int i)
+{
+    enum abi_type type = call->row->args[i].type;
+
+    if (type == ABI_IOV_IN || type == ABI_MSG_IN || type == ABI_MMSG_IN)
+        return message_order(call, order, i);
+    order->arg[i] = call_window(call, call->bytes[i].offset);
+    return 0;
+}
+
 int order_make(struct call *call, struct mailbox_order *order)
 {
     int error;
@@ -138,9 +148,13 @@ int order_make(struct call *call, struct mailbox_order *order)
         .nr = (uint64_t)call->nr,
     };
     memcpy(order->arg, call->args, sizeof order->arg);
-    for (int i = 0; i < 6; i++)
-        if (call->copied & 1 << i)
-            order->arg[i] = call_window(call, call->bytes[i].offset);
+    for (int i = 0; i < 6; i++) {
+        if (!(call->copied & 1 << i))
+            continue;
+        error = order_copy(call, order, i);
+        if (error)
+            return error;
+    }
     for (int k = 0; k < call->path_count; k++) {
         error = order_path(call, order, &call->paths[k]);
         if (error)

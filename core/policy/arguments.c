@@ -5,6 +5,7 @@
  * unit-policy.c: the_call_shows_its_arguments, arguments_can_be_rewritten.
  */
 #include <fcntl.h>
+#include <math.h>
 #include <string.h>
 
 #include "core/policy/inside.h"
@@ -157,6 +158,58 @@ static void set_strings(lua_State *L, struct argument a)
         luaL_error(L, "%s can't be changed: %s", a.arg->name, strerror(-error));
 }
 
+/* --- times: seconds, as a number --- */
+
+struct time_form { enum abi_shape shape; double unit; };
+static const struct time_form time_forms[] = { { ABI_TIMESPEC, 1e9 }, { ABI_TIMESPEC64, 1e9 }, { ABI_TIMEVAL, 1e6 } };
+
+/* NULL when the argument is no time, or one that only the thread itself can be given: then it is an address like any other. */
+static const struct time_form *time_form(struct argument a)
+{
+    enum abi_where where = call_row(a.call)->where;
+
+    for (size_t i = 0; i < sizeof time_forms / sizeof *time_forms; i++)
+        if (time_forms[i].shape == a.arg->shape && (where == ABI_ANY || where == ABI_BLOCKS))
+            return &time_forms[i];
+    return NULL;
+}
+
+static bool time_is_narrow(struct argument a)
+{
+    return call_arch(a.call) == ABI_I386 && a.arg->shape != ABI_TIMESPEC64;
+}
+
+static void get_struct(lua_State *L, struct argument a)
+{
+    const struct time_form *form = time_form(a);
+    struct text_time time;
+
+    if (!form)
+        get_integer(L, a);
+    else if (call_arg(a.call, a.i) && text_time(a.call, a.i, &time) == 0)
+        lua_pushnumber(L, (lua_Number)time.seconds + (lua_Number)time.fraction / form->unit);
+    else
+        lua_pushnil(L);
+}
+
+static void set_struct(lua_State *L, struct argument a)
+{
+    const struct time_form *form = time_form(a);
+    lua_Number seconds = form ? luaL_checknumber(L, 3) : 0, whole = floor(seconds);
+
+    if (!form) {
+        set_integer(L, a);
+        return;
+    }
+    luaL_argcheck(L, fabs(seconds) < 9e18, 3, "no time is that long");
+    int64_t wide[2] = { (int64_t)whole, (int64_t)((seconds - whole) * form->unit) };
+    int32_t narrow[2] = { (int32_t)wide[0], (int32_t)wide[1] };
+    if (time_is_narrow(a))
+        set_bytes(L, a, narrow, sizeof narrow);
+    else
+        set_bytes(L, a, wide, sizeof wide);
+}
+
 static void set_never(lua_State *L, struct argument a)
 {
     luaL_error(L, "%s can't be assigned", a.arg->name);
@@ -256,6 +309,7 @@ static const struct accessor accessors[] = {    /* by enum abi_type; the others 
     [ABI_ADDR_OUT] = { get_filled_addr, set_never },
     [ABI_BUF_IN] = { get_bytes, set_buffer },
     [ABI_BUF_OUT] = { get_filled, set_never },
+    [ABI_STRUCT_IN] = { get_struct, set_struct },
 };
 
 static const struct accessor *argument_accessor(const struct abi_arg *arg)
@@ -277,6 +331,84 @@ void arguments_assign(lua_State *L, struct call *call, int i)
     const struct abi_arg *arg = &call_row(call)->args[i];
 
     argument_accessor(arg)->set(L, (struct argument){ call, arg, i });
+}
+
+/* --- data and address of vectors and messages --- */
+
+/* The argument of sendmsg, sendmmsg or (with `vectors`) writev and its like; -1 when there is none. */
+static int scattered_index(const struct call *call, bool vectors)
+{
+    const struct abi_call *row = call_row(call);
+
+    for (int i = 0; i < 6; i++) {
+        enum abi_type type = row->args[i].type;
+        if (type == ABI_MSG_IN || type == ABI_MMSG_IN || (vectors && type == ABI_IOV_IN))
+            return i;
+    }
+    return -1;
+}
+
+static struct argument scattered(struct call *call, int i)
+{
+    return (struct argument){ call, &call_row(call)->args[i], i };
+}
+
+void arguments_push_data(lua_State *L, struct call *call)
+{
+    int i = scattered_index(call, true);
+
+    if (i >= 0)
+        get_bytes(L, scattered(call, i));
+    else
+        lua_pushnil(L);
+}
+
+bool arguments_assign_data(lua_State *L, struct call *call)
+{
+    size_t len;
+    int i = scattered_index(call, true);
+
+    if (i < 0)
+        return false;
+    const char *bytes = luaL_checklstring(L, 3, &len);
+    set_bytes(L, scattered(call, i), bytes, len);
+    return true;
+}
+
+static bool message_addr(struct call *call, int i, struct text_addr *out)
+{
+    const void *bytes;
+
+    if (call_name(call, i, &bytes, &out->len) != 0 || out->len == 0)
+        return false;
+    memset(&out->raw, 0, sizeof out->raw);
+    memcpy(&out->raw, bytes, out->len);
+    return true;
+}
+
+void arguments_push_name(lua_State *L, struct call *call)
+{
+    struct text_addr addr;
+    int i = scattered_index(call, false);
+
+    if (i >= 0 && message_addr(call, i, &addr))
+        values_push_addr(L, &addr.raw, addr.len);
+    else
+        lua_pushnil(L);
+}
+
+bool arguments_assign_name(lua_State *L, struct call *call)
+{
+    struct text_addr old, new;
+    int i = scattered_index(call, false);
+
+    if (i < 0)
+        return false;
+    values_check_addr(L, 3, message_addr(call, i, &old) ? &old : NULL, &new);
+    int error = call_set_name(call, i, &new.raw, new.len);
+    if (error != 0)
+        luaL_error(L, "addr can't be changed: %s", strerror(-error));
+    return true;
 }
 
 /* --- openat2 and creat have their flags elsewhere; policies for @open needn't know --- */

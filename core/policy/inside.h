@@ -167,11 +167,15 @@ void verdicts_push_methods(lua_State *L);    /* [-0, +1] call's methods */
 /* A verdict that a handler returned, at a stack index: 1 verdict, 0 nothing said, -1 rubbish. */
 int verdicts_read(lua_State *L, int index, struct verdict *out);
 
-/* arguments.c: [-0, +1] push argument i; assign it from stack index 3. The last two: flags or mode of a call that has them elsewhere. */
+/* arguments.c: [-0, +1] push argument i; assign it from stack index 3. The others: flags, mode, buf or addr of a call that has them elsewhere; false: it has none. */
 void arguments_push(lua_State *L, struct call *call, int i);
 void arguments_assign(lua_State *L, struct call *call, int i);
 int arguments_push_open(lua_State *L, struct call *call, bool mode);
 bool arguments_assign_open(lua_State *L, struct call *call, bool mode);
+void arguments_push_data(lua_State *L, struct call *call);
+bool arguments_assign_data(lua_State *L, struct call *call);
+void arguments_push_name(lua_State *L, struct call *call);
+bool arguments_assign_name(lua_State *L, struct call *call);
 
 /* values.c */
 void values_open(lua_State *L);

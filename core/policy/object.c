@@ -14,13 +14,15 @@
 /* What call.NAME can be, beside methods. Numbers from FIELD_FLAGS on are names of arguments. */
 enum field {
     FIELD_NONE, FIELD_NAME, FIELD_NR, FIELD_ARCH, FIELD_PID, FIELD_TID, FIELD_COMM, FIELD_EXE, FIELD_IP, FIELD_ARGS, FIELD_MEMORY,
-    FIELD_RAWPATH, FIELD_RAWNEWPATH, FIELD_FLAGS, FIELD_MODE, FIELD_PATH, FIELD_NEWPATH, FIELD_OTHER,
+    FIELD_RAWPATH, FIELD_RAWNEWPATH, FIELD_FLAGS, FIELD_MODE, FIELD_BUF, FIELD_ADDR, FIELD_PATH, FIELD_NEWPATH,
+    FIELD_OTHER,
 };
 
 static const struct { const char *name; enum field field; } fixed_fields[] = {
     { "name", FIELD_NAME }, { "nr", FIELD_NR }, { "arch", FIELD_ARCH }, { "pid", FIELD_PID }, { "tid", FIELD_TID },
     { "comm", FIELD_COMM }, { "exe", FIELD_EXE }, { "ip", FIELD_IP }, { "args", FIELD_ARGS }, { "memory", FIELD_MEMORY },
     { "rawpath", FIELD_RAWPATH }, { "rawnewpath", FIELD_RAWNEWPATH }, { "flags", FIELD_FLAGS }, { "mode", FIELD_MODE },
+    { "buf", FIELD_BUF }, { "addr", FIELD_ADDR },
     { "path", FIELD_PATH }, { "newpath", FIELD_NEWPATH }, { NULL, FIELD_NONE },
 };
 
@@ -50,9 +52,12 @@ static int object_get_argument(lua_State *L, struct call *call, int field)
         arguments_push(L, call, i);
         return 1;
     }
-    if (field == FIELD_FLAGS || field == FIELD_MODE)
-        return arguments_push_open(L, call, field == FIELD_MODE);
-    lua_pushnil(L);
+    switch (field) {
+    case FIELD_FLAGS: case FIELD_MODE: return arguments_push_open(L, call, field == FIELD_MODE);
+    case FIELD_BUF: arguments_push_data(L, call); break;
+    case FIELD_ADDR: arguments_push_name(L, call); break;
+    default: lua_pushnil(L);
+    }
     return 1;
 }
 
@@ -108,6 +113,16 @@ static int object_index(lua_State *L)
     return method ? 1 : object_get(L, object_call(L), field);
 }
 
+static bool object_assign_elsewhere(lua_State *L, struct call *call, int field)
+{
+    switch (field) {
+    case FIELD_FLAGS: case FIELD_MODE: return arguments_assign_open(L, call, field == FIELD_MODE);
+    case FIELD_BUF: return arguments_assign_data(L, call);
+    case FIELD_ADDR: return arguments_assign_name(L, call);
+    default: return false;
+    }
+}
+
 static int object_newindex(lua_State *L)
 {
     bool method;
@@ -119,7 +134,7 @@ static int object_newindex(lua_State *L)
         arguments_assign(L, call, i);
         return 0;
     }
-    if ((field == FIELD_FLAGS || field == FIELD_MODE) && arguments_assign_open(L, call, field == FIELD_MODE))
+    if (object_assign_elsewhere(L, call, field))
         return 0;
     return luaL_error(L, "'%s' of %s can't be assigned", lua_tostring(L, 2), call_row(call)->name);
 }

@@ -163,6 +163,38 @@ static void show_how(struct text *t, const struct abi_arg *arg, int i)
     text_add(t, "{flags=%s, mode=0%llo, resolve=%#llx}", flags, (unsigned long long)how.mode, (unsigned long long)how.resolve);
 }
 
+int text_time(struct call *call, int i, struct text_time *out)
+{
+    const void *bytes;
+    size_t count;
+    int32_t narrow[2];
+    int error = call_bytes(call, i, &bytes, &count);
+
+    if (error != 0)
+        return error;
+    if (count == sizeof narrow) {
+        memcpy(narrow, bytes, sizeof narrow);
+        *out = (struct text_time){ narrow[0], narrow[1] };
+    } else if (count == sizeof *out) {
+        memcpy(out, bytes, sizeof *out);
+    } else {
+        return -EINVAL;
+    }
+    return 0;
+}
+
+/* Structs that only the thread itself can be given are not copied, and shown as addresses. */
+static void show_struct(struct text *t, const struct abi_arg *arg, int i)
+{
+    enum abi_where where = call_row(t->call)->where;
+    struct text_time time;
+
+    if (arg->shape == ABI_BLOB || !call_arg(t->call, i) || (where != ABI_ANY && where != ABI_BLOCKS) || text_time(t->call, i, &time) != 0)
+        show_address(t, arg, i);
+    else
+        text_add(t, "{tv_sec=%lld, tv_%csec=%lld}", (long long)time.seconds, arg->shape == ABI_TIMEVAL ? 'u' : 'n', (long long)time.fraction);
+}
+
 static void text_addr(struct text *t, const struct text_addr *addr)
 {
     const char *family = text_addr_family(addr);
@@ -195,13 +227,55 @@ static void show_addr(struct text *t, const struct abi_arg *arg, int i)
     text_addr(t, &addr);
 }
 
+static void text_vector(struct text *t, int i)
+{
+    const void *bytes;
+    size_t count;
+
+    if (call_bytes(t->call, i, &bytes, &count) != 0) {
+        text_add(t, "[...]");
+        return;
+    }
+    text_add(t, "[{iov_base=");
+    text_quote(t, bytes, count, SHOWN_BUFFER);
+    text_add(t, ", iov_len=%zu}]", count);
+}
+
+static void show_vector(struct text *t, const struct abi_arg *arg, int i)
+{
+    (void)arg;
+    text_vector(t, i);
+}
+
+static void show_message(struct text *t, const struct abi_arg *arg, int i)
+{
+    const void *bytes;
+    struct text_addr addr = { .len = 0 };
+
+    if (!call_arg(t->call, i) || call_name(t->call, i, &bytes, &addr.len) != 0) {
+        show_address(t, arg, i);
+        return;
+    }
+    text_add(t, "{msg_name=");
+    if (addr.len > 0) {
+        memcpy(&addr.raw, bytes, addr.len);
+        text_addr(t, &addr);
+    } else {
+        text_add(t, "NULL");
+    }
+    text_add(t, ", msg_iov=");
+    text_vector(t, i);
+    text_add(t, "}");
+}
+
 static void (*const show[])(struct text *t, const struct abi_arg *arg, int i) = {    /* by enum abi_type; the others are addresses */
     [ABI_INT] = show_signed, [ABI_UINT] = show_signed, [ABI_LONG] = show_signed, [ABI_OFFSET] = show_signed,
     [ABI_FD] = show_signed, [ABI_PID] = show_signed, [ABI_CLOCK] = show_signed, [ABI_SIZE] = show_size,
     [ABI_UID] = show_id, [ABI_GID] = show_id, [ABI_SIGNAL] = show_signal, [ABI_DIRFD] = show_dirfd,
     [ABI_PATH] = show_path, [ABI_PATH_LINK] = show_path, [ABI_PATH_NAME] = show_path, [ABI_PATH_AT] = show_path,
     [ABI_PATH_OPEN] = show_path, [ABI_STRING] = show_bytes, [ABI_BUF_IN] = show_bytes, [ABI_FLAGS] = show_flags,
-    [ABI_MODE] = show_mode, [ABI_OPEN_HOW] = show_how, [ABI_ADDR_IN] = show_addr,
+    [ABI_MODE] = show_mode, [ABI_OPEN_HOW] = show_how, [ABI_STRUCT_IN] = show_struct, [ABI_IOV_IN] = show_vector, [ABI_MSG_IN] = show_message,
+    [ABI_MMSG_IN] = show_message, [ABI_ADDR_IN] = show_addr,
 };
 
 /* open() has a mode only when it may create. */

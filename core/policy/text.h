@@ -31,6 +31,10 @@ int text_addr_port(const struct text_addr *addr);                        /* -1 w
 /* Path of a unix socket, an abstract one with '@' for its zero byte. Returns its length, or -1 when the family has none. */
 int text_addr_path(const struct text_addr *addr, char *buf, size_t size);
 
+/* A time of ABI_STRUCT_IN, as the program gave it: fraction in the unit of its shape. Returns 0 or -errno. */
+struct text_time { int64_t seconds, fraction; };
+int text_time(struct call *call, int i, struct text_time *out);
+
 /* Parts of openat2's struct open_how. Returns 0, or -errno. */
 struct text_how { uint64_t flags, mode, resolve; };
 int text_how(struct call *call, int i, struct text_how *out);

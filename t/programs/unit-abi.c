@@ -34,7 +34,7 @@ static const char *const type_names[] = {
     [ABI_OFFSET] = "offset", [ABI_FD] = "fd", [ABI_DIRFD] = "dirfd", [ABI_PATH] = "path", [ABI_PATH_LINK] = "link",
     [ABI_PATH_NAME] = "name", [ABI_PATH_AT] = "at", [ABI_PATH_OPEN] = "open", [ABI_STRING] = "string", [ABI_STRINGS] = "strings",
     [ABI_FLAGS] = "flags", [ABI_MODE] = "mode", [ABI_OPEN_HOW] = "how", [ABI_ADDR_IN] = "addr-in", [ABI_ADDR_OUT] = "addr-out",
-    [ABI_BUF_IN] = "in", [ABI_BUF_OUT] = "out", [ABI_IOV_IN] = "iov-in", [ABI_IOV_OUT] = "iov-out", [ABI_MSG_IN] = "msg-in",
+    [ABI_BUF_IN] = "in", [ABI_BUF_OUT] = "out", [ABI_IOV_IN] = "iov-in", [ABI_IOV_OUT] = "iov-out", [ABI_MSG_IN] = "msg-in", [ABI_MMSG_IN] = "mmsg-in",
     [ABI_MSG_OUT] = "msg-out", [ABI_STRUCT_IN] = "struct-in", [ABI_STRUCT_OUT] = "struct-out", [ABI_POINTER] = "pointer",
     [ABI_PID] = "pid", [ABI_UID] = "uid", [ABI_GID] = "gid", [ABI_SIGNAL] = "signal", [ABI_CLOCK] = "clock",
 };
@@ -237,7 +237,7 @@ static bool follows(enum abi_type type, const struct abi_arg *next)
         return is_path(next->type);
     case ABI_ADDR_OUT:
         return next->type == ABI_POINTER;
-    case ABI_OPEN_HOW: case ABI_ADDR_IN: case ABI_BUF_IN: case ABI_BUF_OUT: case ABI_IOV_IN: case ABI_IOV_OUT:
+    case ABI_OPEN_HOW: case ABI_ADDR_IN: case ABI_BUF_IN: case ABI_BUF_OUT: case ABI_IOV_IN: case ABI_IOV_OUT: case ABI_MMSG_IN:
         return is_count(next->type);
     default:
         return true;

@@ -208,15 +208,15 @@ static const struct route_entry *entry_of(enum abi_arch arch, const char *name)
 static void test_route_of(void **state)
 {
     const enum route N = ROUTE_NATIVE, D = ROUTE_DENIED, M = ROUTE_MAILBOX, Y = ROUTE_NOTIFY;
-    const struct { enum abi_where where; enum route constant[5], asked; } cases[] = {
-        /*                  allow, emulate, ask, deny, kill     a question */
-        { ABI_ANY,        { N,     M,       D,   D,    Y },     M },
-        { ABI_BLOCKS,     { N,     Y,       D,   D,    Y },     Y },
-        { ABI_THREAD,     { N,     Y,       D,   D,    Y },     Y },
-        { ABI_WATCHED,    { Y,     Y,       D,   D,    Y },     Y },
-        { ABI_HELPER,     { M,     M,       D,   D,    Y },     M },
-        { ABI_PROCESS,    { Y,     Y,       D,   D,    Y },     Y },
-        { ABI_UNSAFE,     { D,     D,       D,   D,    Y },     D },
+    const struct { enum abi_where where; enum route constant[6], asked; } cases[] = {
+        /*                  allow, emulate, ask, deny, kills       a question */
+        { ABI_ANY,        { N,     M,       D,   D,    Y, Y },  M },
+        { ABI_BLOCKS,     { N,     Y,       D,   D,    Y, Y },  Y },
+        { ABI_THREAD,     { N,     Y,       D,   D,    Y, Y },  Y },
+        { ABI_WATCHED,    { Y,     Y,       D,   D,    Y, Y },  Y },
+        { ABI_HELPER,     { M,     M,       D,   D,    Y, Y },  M },
+        { ABI_PROCESS,    { Y,     Y,       D,   D,    Y, Y },  Y },
+        { ABI_UNSAFE,     { D,     D,       D,   D,    Y, Y },  D },
     };
 
     (void)state;
