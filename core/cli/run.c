@@ -9,6 +9,7 @@
 #include "core/base/say.h"
 #include "core/cli/commands.h"
 #include "core/helper/doctor.h"
+#include "core/policy/denials.h"
 
 /* nurse itself failed: if the machine lacks something, that is the cause to name. */
 static int run_explain(int status)
@@ -26,6 +27,7 @@ static int run_explain(int status)
 int command_run(struct settings *settings, char **operands)
 {
     struct program program;
+    struct denials *denials;
     struct policy *policy;
     struct judge judge;
     int status;
@@ -40,7 +42,11 @@ int command_run(struct settings *settings, char **operands)
     status = program_find(&program, operands);
     if (status == 0) {
         judge = policy_judge(policy);
+        denials = say_verbosity >= 0 ? denials_new(&judge) : NULL;
+        if (denials)
+            judge = denials_judge(denials);
         status = run_explain(run_program(&settings->run, &judge, &program));
+        denials_end(denials);
         program_free(&program);
     }
     policy_free(policy);

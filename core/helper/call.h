@@ -23,6 +23,8 @@ int call_nr(const struct call *call);
 pid_t call_pid(const struct call *call);
 pid_t call_tid(const struct call *call);
 uint64_t call_ip(const struct call *call);             /* address after the system call instruction */
+/* Where in the program the call was made, for people: "libc.so.6: openat64+0x54", or the module and an offset; empty when it isn't known. */
+void call_caller(struct call *call, char *buf, size_t size);
 const char *call_comm(struct call *call);              /* read from the kernel; valid until the call ends */
 const char *call_exe(struct call *call);               /* canonical path of the program */
 

@@ -1,6 +1,6 @@
 /*
- * judge: what the helper asks of a policy, as five questions; the policy room answers them from Lua,
- * tests answer them from C. The helper believes the answers but enforces the keystone rules itself.
+ * judge: what the helper asks of a policy, as six questions; the policy room answers them from Lua,
+ * tests answer them from C; a judge may wrap another one. The helper believes the answers but enforces the keystone rules itself.
  */
 #ifndef NURSE_HELPER_JUDGE_H
 #define NURSE_HELPER_JUDGE_H
@@ -20,6 +20,7 @@ struct verdict {
     int signal;           /* of the two kills: 0 means SIGKILL */
     int64_t value;        /* VERDICT_EMULATE */
     const char *rule;     /* "policy.lua:12", lives as long as the judge; NULL: none named it */
+    bool quiet;           /* VERDICT_DENY: expected, nobody needs to be told */
     const char *why;      /* the policy's own words about it, or NULL; valid until the judge is asked again */
 };
 
@@ -43,6 +44,9 @@ struct judge {
     /* The result of an allowed call (negative errno on failure); true when *result was replaced. */
     bool (*after)(void *self, struct call *call, int64_t *result);
     void (*event)(void *self, const struct judge_event *event);
+    /* Told of what the helper refuses by itself, whatever the policy says (keystone rules, kernel work outside the route table). NULL: nobody wants to
+     * know, and the kernel's filter answers as much of it as it can. */
+    void (*refused)(void *self, struct call *call, int error);
 };
 
 #endif

@@ -130,6 +130,15 @@ static void life_make(struct call *call)
         life_give(call);    /* there is no way: better a call that no handler interrupts than none */
 }
 
+/* A call that the policy would let pass, and a keystone rule doesn't. */
+static void life_refused(struct call *call, int64_t value)
+{
+    const struct judge *judge = call->process->sandbox->judge;
+
+    if (judge->refused && value == -EPERM)
+        judge->refused(judge->self, call, EPERM);
+}
+
 static void life_allow(struct call *call)
 {
     int64_t value = call->fault;
@@ -138,7 +147,10 @@ static void life_allow(struct call *call)
         life_outcome(call, value);
     else if (call->direct)
         life_go_on(call);
-    else if (guard_call(call, &value) || inform_call(call, &value)) {
+    else if (guard_call(call, &value)) {
+        life_refused(call, value);
+        life_outcome(call, value);
+    } else if (inform_call(call, &value)) {
         life_outcome(call, value);
     } else if (life_process(call)) {
         return;
@@ -307,6 +319,8 @@ static void life_begin(struct call *call, uint64_t nr)
     verdict = call->entry->verdict;
     if (!call->entry->constant && call->row->where != ABI_UNSAFE)
         judge->decide(judge->self, call, &verdict);
+    else if (call->row->where == ABI_UNSAFE && verdict.kind == VERDICT_DENY)
+        life_refused(call, -verdict.error);
     life_verdict(call, &verdict);
 }
 

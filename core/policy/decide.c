@@ -24,7 +24,7 @@ static bool decide_read_verdict(struct policy *p, const struct rule *rule, struc
 {
     char message[PLACE_MAX + 64];
 
-    *out = (struct verdict){ .rule = rule->where, .why = p->why[0] ? p->why : NULL };
+    *out = (struct verdict){ .rule = rule->where, .quiet = p->quiet, .why = p->why[0] ? p->why : NULL };
     int said = verdicts_read(p->L, -1, out);
     if (said < 0) {
         snprintf(message, sizeof message, "%s: the handler returned a %s, not a verdict", rule->where, luaL_typename(p->L, -1));
@@ -40,6 +40,7 @@ static bool decide_ask(struct policy *p, const struct rule *rule, struct verdict
     const char *message;
 
     p->why[0] = '\0';
+    p->quiet = false;
     lua_rawgeti(p->L, LUA_REGISTRYINDEX, rule->handler);
     lua_pushvalue(p->L, SLOT_CALL);
     if (state_call(p, 1, 1, rule->where, &message) == 0)

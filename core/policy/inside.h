@@ -93,6 +93,7 @@ struct policy {
     const short *call_names;       /* of its row */
     uint64_t generation;           /* tells values of an earlier call */
     char why[WHY_MAX];             /* of the handler that runs; empty: it gave none */
+    bool quiet;                    /* it wants no report of its denial */
     char reason[WHY_MAX];          /* of the verdict that stands */
     bool has_result;               /* in after() */
     int64_t result;

@@ -199,7 +199,12 @@ static int statement_allow(lua_State *L)
 
 static int statement_deny(lua_State *L)
 {
-    return statements_constant(L, "deny", (struct verdict){ .kind = VERDICT_DENY, .error = statements_errno(L, 2, EPERM) });
+    struct verdict verdict = { .kind = VERDICT_DENY, .error = statements_errno(L, 2, EPERM) };
+
+    verdict.quiet = lua_isboolean(L, 3) && !lua_toboolean(L, 3);
+    if (!verdict.quiet && !lua_isnoneornil(L, 3))
+        verdict.why = state_intern(policy_of(L), luaL_checkstring(L, 3));
+    return statements_constant(L, "deny", verdict);
 }
 
 static int statement_kill(lua_State *L)

@@ -289,6 +289,24 @@ static bool text_ends(const struct call *call, int i)
            && !(call_arg(call, i - 1) & (O_CREAT | (O_TMPFILE & ~O_DIRECTORY)));
 }
 
+static void text_one(struct text *t, int i)
+{
+    const struct abi_arg *arg = &call_row(t->call)->args[i];
+
+    if ((size_t)arg->type < sizeof show / sizeof show[0] && show[arg->type])
+        show[arg->type](t, arg, i);
+    else
+        show_address(t, arg, i);
+}
+
+size_t text_argument(struct call *call, int i, char *buf, size_t size)
+{
+    struct text t = { .buf = buf, .size = size, .call = call };
+
+    text_one(&t, i);
+    return t.len;
+}
+
 size_t text_call(struct call *call, char *buf, size_t size)
 {
     struct text t = { .buf = buf, .size = size, .call = call };
@@ -296,13 +314,9 @@ size_t text_call(struct call *call, char *buf, size_t size)
 
     text_add(&t, "%s(", row->name);
     for (int i = 0; i < 6 && !text_ends(call, i); i++) {
-        enum abi_type type = row->args[i].type;
         if (i > 0)
             text_add(&t, ", ");
-        if ((size_t)type < sizeof show / sizeof show[0] && show[type])
-            show[type](&t, &row->args[i], i);
-        else
-            show_address(&t, &row->args[i], i);
+        text_one(&t, i);
     }
     text_add(&t, ")");
     return t.len;

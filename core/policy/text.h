@@ -16,6 +16,9 @@
 /* `openat(AT_FDCWD, "/etc/passwd", O_RDONLY|O_CLOEXEC)`, cut to fit and always terminated. Returns the length in buf. */
 size_t text_call(struct call *call, char *buf, size_t size);
 
+/* One argument as text_call() shows it. Returns the length in buf. */
+size_t text_argument(struct call *call, int i, char *buf, size_t size);
+
 /* The argument as its type has it: sign or zero extended from the width that the kernel looks at. */
 int64_t text_integer(const struct call *call, int i);
 

@@ -10,9 +10,12 @@
 
 enum { VERDICT_BITS = 3, VERDICT_MASK = (1 << VERDICT_BITS) - 1 };
 
-/* The reason at a stack index, if there is one: whoever reads the verdict takes it from the policy. */
+/* The reason at a stack index, if there is one: whoever reads the verdict takes it from the policy. false: it isn't worth a report. */
 static void verdict_reason(lua_State *L, int index)
 {
+    policy_of(L)->quiet = lua_isboolean(L, index) && !lua_toboolean(L, index);
+    if (policy_of(L)->quiet)
+        return;
     snprintf(policy_of(L)->why, WHY_MAX, "%s", luaL_optstring(L, index, ""));
 }
 

@@ -52,6 +52,8 @@ void route_compute(struct route_table *table, const struct judge *judge)
             entry->route = route_of(entry->row, entry->constant, &entry->verdict);
             if (entry->route == ROUTE_NATIVE && judge->watches(judge->self, entry->row))
                 entry->route = entry->row->where == ABI_ANY || entry->row->where == ABI_BLOCKS ? ROUTE_MAILBOX : ROUTE_NOTIFY;
+            if (entry->row->where == ABI_UNSAFE && judge->refused)
+                entry->route = ROUTE_NOTIFY;    /* refused by the helper, who tells of it */
             if (entry->row->where == ABI_UNSAFE && (!entry->constant || entry->verdict.kind < VERDICT_KILL_PROCESS))
                 entry->verdict = (struct verdict){ .kind = VERDICT_DENY, .error = EPERM };
             if (entry->route == ROUTE_DENIED && entry->verdict.kind == VERDICT_ASK)
