@@ -1,5 +1,5 @@
 /*
- * judge: what the helper asks of a policy, as five questions; the policy room answers them from Lua,
+ * judge: what the helper asks of a policy, as six questions; the policy room answers them from Lua,
  * tests answer them from C. The helper believes the answers but enforces the keystone rules itself.
  */
 #ifndef NURSE_HELPER_JUDGE_H
@@ -32,8 +32,17 @@ struct judge_event {
     int status;           /* exit: as of waitpid(2), or -1: the kernel doesn't tell */
 };
 
+/* What a policy wants of the event loop, which looks at it between two things that happen. */
+struct judge_wish {
+    int64_t due;          /* nanoseconds of CLOCK_MONOTONIC: tick() is to be asked then; INT64_MAX: not at all */
+    bool stop;            /* the sandbox shall end */
+    int status;           /* with this exit status of nurse's */
+    const char *why;      /* and this line, which lives as long as the judge */
+};
+
 struct judge {
     void *self;
+    const struct judge_wish *wish;    /* lives as long as the judge, never NULL where a program runs */
     /* True when the answer for this call never depends on the call itself; *out is that answer. */
     bool (*constant)(void *self, enum abi_arch arch, const struct abi_call *row, struct verdict *out);
     /* True when after() wants this call's result. */
@@ -43,6 +52,8 @@ struct judge {
     /* The result of an allowed call (negative errno on failure); true when *result was replaced. */
     bool (*after)(void *self, struct call *call, int64_t *result);
     void (*event)(void *self, const struct judge_event *event);
+    /* Some time is over: runs what was due. */
+    void (*tick)(void *self);
 };
 
 #endif
