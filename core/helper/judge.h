@@ -1,5 +1,5 @@
 /*
- * judge: what the helper asks of a policy, as six questions; the policy room answers them from Lua,
+ * judge: what the helper asks of a policy, as a list of questions; the policy room answers them from Lua,
  * tests answer them from C; a judge may wrap another one. The helper believes the answers but enforces the keystone rules itself.
  */
 #ifndef NURSE_HELPER_JUDGE_H
@@ -33,8 +33,17 @@ struct judge_event {
     int status;           /* exit: as of waitpid(2), or -1: the kernel doesn't tell */
 };
 
+/* What a policy wants of the event loop, which looks at it between two things that happen. */
+struct judge_wish {
+    int64_t due;          /* nanoseconds of CLOCK_MONOTONIC: tick() is to be asked then; INT64_MAX: not at all */
+    bool stop;            /* the sandbox shall end */
+    int status;           /* with this exit status of nurse's */
+    const char *why;      /* and this line, which lives as long as the judge */
+};
+
 struct judge {
     void *self;
+    const struct judge_wish *wish;    /* lives as long as the judge, never NULL where a program runs */
     /* True when the answer for this call never depends on the call itself; *out is that answer. */
     bool (*constant)(void *self, enum abi_arch arch, const struct abi_call *row, struct verdict *out);
     /* True when after() wants this call's result. */
@@ -47,6 +56,8 @@ struct judge {
     /* Told of what the helper refuses by itself, whatever the policy says (keystone rules, kernel work outside the route table). NULL: nobody wants to
      * know, and the kernel's filter answers as much of it as it can. */
     void (*refused)(void *self, struct call *call, int error);
+    /* Some time is over: runs what was due. */
+    void (*tick)(void *self);
 };
 
 #endif

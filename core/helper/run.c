@@ -10,6 +10,7 @@
 #include <cpuid.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/seccomp.h>
 #include <poll.h>
 #include <sched.h>
@@ -31,6 +32,7 @@
 #include "core/base/say.h"
 #include "core/helper/birth.h"
 #include "core/helper/call_private.h"
+#include "core/helper/cpu.h"
 #include "core/helper/exec.h"
 #include "core/helper/spawn.h"
 #include "core/helper/tree.h"
@@ -41,6 +43,7 @@
 #endif
 
 #define END_NS 5000000000ll         /* how long what was killed may take to be gone */
+#define MILLISECOND 1000000
 
 enum {
     LOOKS_BETWEEN_POLLS = 64,       /* looks at the windows (about 10 ns each) between two looks at descriptors */
@@ -213,7 +216,10 @@ static void run_ends(struct loop *loop)
 
     for (int i = 0; i < count; i++) {
         struct process *process = events[i].data.ptr;
-        int status = run_end_status(process);
+        int status;
+
+        cpu_ended(process);    /* before anybody here waits for it */
+        status = run_end_status(process);
 
         if (process->pid == sandbox->first) {
             loop->over = true;
@@ -423,6 +429,23 @@ static void run_quiet(const struct sandbox *sandbox)
         }
 }
 
+/* How long poll(2) may sleep, in milliseconds; -1: until something happens. */
+static int run_patience(const struct sandbox *sandbox)
+{
+    int64_t due = sandbox->judge->wish->due, left;
+    int most = sandbox->options->mode == SECCOMP_STRICT ? STRICT_LOOK : birth_pending() ? BIRTH_LOOK : -1;
+
+    if (due == INT64_MAX)
+        return most;
+    left = due - run_clock();
+    if (left <= 0)
+        return 0;
+    left = (left + MILLISECOND - 1) / MILLISECOND;    /* late rather than early: early would find nothing due */
+    if (left > INT_MAX)
+        left = INT_MAX;
+    return most < 0 || left < most ? (int)left : most;
+}
+
 static void run_sleep(struct loop *loop)
 {
     struct sandbox *sandbox = loop->sandbox;
@@ -433,7 +456,7 @@ static void run_sleep(struct loop *loop)
     if (!run_windows(sandbox, false)) {
         int64_t start = run_clock();
 
-        if (!run_poll(loop, strict ? STRICT_LOOK : birth_pending() ? BIRTH_LOOK : -1)) {
+        if (!run_poll(loop, run_patience(sandbox))) {
             if (strict)
                 run_thread(loop);
             birth_check();
@@ -473,10 +496,25 @@ static bool run_looks(struct loop *loop)
     return loop->quiet == 0;
 }
 
+/* The policy's timers. True when one was due; while there is none, time isn't even looked at. */
+static bool run_timers(const struct judge *judge)
+{
+    if (judge->wish->due == INT64_MAX || run_clock() < judge->wish->due)
+        return false;
+    judge->tick(judge->self);
+    return true;
+}
+
 static void run_loop(struct loop *loop)
 {
-    while (!loop->over) {
-        bool looks = run_looks(loop);
+    const struct judge *judge = loop->sandbox->judge;
+
+    while (!loop->over && !judge->wish->stop) {
+        bool looks;
+
+        if (run_timers(judge))
+            continue;
+        looks = run_looks(loop);
 
         if (looks && run_spin(loop)) {
             loop->spin = loop->spin * 2 < SPIN_MAX_NS ? loop->spin * 2 : SPIN_MAX_NS;
@@ -518,7 +556,7 @@ static int run_prepare(struct loop *loop)
     return 0;
 }
 
-/* The first process is over: nobody outlives it. */
+/* The first process is over, or the policy wants an end: nobody outlives it. */
 static void run_end(struct loop *loop)
 {
     struct sandbox *sandbox = loop->sandbox;
@@ -541,8 +579,13 @@ static void run_end(struct loop *loop)
 static int run_status(const struct loop *loop)
 {
     const struct sandbox *sandbox = loop->sandbox;
+    const struct judge_wish *wish = sandbox->judge->wish;
     int status = loop->status;
 
+    if (wish->stop) {
+        say("%s", wish->why);
+        return wish->status;
+    }
     if (sandbox->said)
         return sandbox->said;
     if (status < 0)
@@ -603,6 +646,7 @@ int run_program(const struct run_options *options, const struct judge *judge, st
     run_machine(&loop);
     run_descriptors(&sandbox);
     prctl(PR_SET_CHILD_SUBREAPER, 1);    /* orphans come to the helper, and end with it */
+    cpu_begin(&sandbox);
     error = spawn_start(&sandbox);
     if (error == -ECHILD)
         return run_stillborn(sandbox.first);

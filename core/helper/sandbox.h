@@ -117,6 +117,8 @@ struct process {
     struct exec *exec;          /* under way */
     pid_t creator;              /* the thread that forked it; 0: it has ended */
     int deathsig;               /* prctl(PR_SET_PDEATHSIG) of its main thread, which is the end of its creator; exec keeps it */
+    int64_t cpu_seen;           /* nanoseconds of CPU time that it and the children it has waited for had used when somebody asked */
+    int64_t cpu_waited;         /* of those children, what had been seen of them before they ended */
 };
 
 enum { TREE_BUCKETS = 256, WATCHED_MAX = 8 };

@@ -1,5 +1,5 @@
 /*
- * decide: a policy as the helper's judge: the five questions of judge.h, answered by the layers' handlers.
+ * decide: a policy as the helper's judge: the questions of judge.h, answered by the layers' handlers.
  *
  * Runs in the helper, on the hot path: no allocation here, one protected call for each handler that is asked. An error in a
  * handler is a denial (or the end, --on-error=kill), said once with file:line. unit-policy.c: handlers, limits_*, after.
@@ -82,13 +82,15 @@ static void decide_call(void *self, struct call *call, struct verdict *out)
     }
     *out = plan->floor;
     decide_begin(p, call);
-    for (size_t i = 0; i < plan->stage_count; i++) {
+    for (size_t i = 0; i < plan->stage_count && !host_stopped(p); i++) {
         struct verdict verdict = decide_ask_stage(p, plan, &plan->stages[i]);
         if (layers_join(out, &verdict) && verdict.why)
             out->why = strcpy(p->reason, verdict.why);
     }
     decide_end(p);
     layers_final(out);
+    if (host_stopped(p))    /* the end is near: until it comes nothing more is let through */
+        *out = (struct verdict){ .kind = VERDICT_DENY, .error = EPERM, .rule = out->rule };
 }
 
 static bool decide_constant(void *self, enum abi_arch arch, const struct abi_call *row, struct verdict *out)
@@ -222,6 +224,8 @@ static void decide_event(void *self, const struct judge_event *event)
     struct policy *p = self;
     const char *message;
 
+    if (strcmp(event->name, "start") == 0)
+        host_start(p);
     for (size_t i = 0; i < p->event_count; i++) {
         if (strcmp(p->events[i].name, event->name) != 0)
             continue;
@@ -245,11 +249,13 @@ struct judge policy_judge(struct policy *p)
         die(EXIT_NURSE, "out of memory");
     return (struct judge){
         .self = p,
+        .wish = host_wish(p),
         .constant = decide_constant,
         .watches = decide_watches,
         .decide = decide_call,
         .after = decide_after,
         .event = decide_event,
+        .tick = host_tick,
     };
 }
 

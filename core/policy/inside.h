@@ -98,6 +98,7 @@ struct policy {
     bool has_result;               /* in after() */
     int64_t result;
 
+    struct host *host;             /* host.c */
     bool loading;
     int include_depth;
     int format, args, memory;      /* registry references: string.format, the call's proxies */
@@ -130,6 +131,19 @@ void sandbox_open(lua_State *L);
 void sandbox_env(lua_State *L);
 /* strings.c: [-0, +0] adds the path methods to the table on top */
 void strings_open(lua_State *L);
+
+/* host.c */
+int host_open(struct policy *policy);
+void host_close(struct policy *policy);
+/* [-0, +0] adds clock, timer, stop and cpu to the table on top */
+void host_functions_open(lua_State *L);
+/* The program has started: timers made before count from now. */
+void host_start(struct policy *policy);
+/* Runs the timers that are due; a judge's tick(). */
+void host_tick(void *policy);
+const struct judge_wish *host_wish(const struct policy *policy);
+/* True once stop() was called: no call gets another answer than a denial. */
+bool host_stopped(const struct policy *policy);
 
 /* statements.c: [-0, +0] adds the statements to the table on top */
 void statements_open(lua_State *L, struct layer *layer);

@@ -62,6 +62,8 @@ int policy_new(struct policy **out, const struct policy_options *options)
         p->options.wall = policy_defaults.wall;
     int error = policy_rows(p);
     if (error == 0)
+        error = host_open(p);
+    if (error == 0)
         error = state_open(p);
     if (error != 0) {
         policy_free(p);
@@ -77,6 +79,7 @@ void policy_free(struct policy *p)
         return;
     layers_free(p);
     state_close(p);
+    host_close(p);
     free(p->names);
     free(p->others);
     free(p->other_rows);

@@ -292,6 +292,7 @@ void sandbox_open(lua_State *L)
         sandbox_lib(L, libraries[i].name, libraries[i].open, libraries[i].functions);
         lua_setfield(L, -2, libraries[i].name);
     }
+    host_functions_open(L);
     sandbox_strict(L);
     lua_createtable(L, 0, 2);
     lua_insert(L, -2);

@@ -277,6 +277,13 @@ static void mistakes_name_file_and_line(void **state)
         { "include 'p'", "nurse: p.lua:1: include: 'p' is included too deep" },
         { "\nrequire 'nurse.unveil'('usr', 'r')", "nurse: p.lua:2: unveil: 'usr' is no absolute path\n" },
         { "\nwhile true do end", "nurse: p.lua:2: it ran" },
+        { "\nstop(1)", "nurse: p.lua:2: stop: nothing runs yet; error() refuses a policy\n" },
+        { "\nclock 'CLOCK_X'", "nurse: p.lua:2: clock: 'CLOCK_X' is no clock of the machine\n" },
+        { "\ntimer(1)", "nurse: p.lua:2: bad argument #2 to 'timer' (function expected, got no value)\n" },
+        { "\ntimer(-1, print)", "nurse: p.lua:2: bad argument #1 to 'timer' (between 0 and 1000000000 seconds)\n" },
+        { "\ntimer(0/0, print)", "nurse: p.lua:2: bad argument #1 to 'timer'" },
+        { "\ntimer(math.huge, print)", "nurse: p.lua:2: bad argument #1 to 'timer'" },
+        { "\nfor _ = 1, 257 do timer(1, print) end", "nurse: p.lua:2: timer: there are 256 already\n" },
         { "\nlocal t = {} for i = 1, 1e9 do t[i] = { i } end", "nurse: p.lua:2: it" },
         { "\x1bLua", "nurse: p.lua:1: attempt to load a binary chunk" },
     };
@@ -987,6 +994,98 @@ static void events_tell_what_happened(void **state)
     policy_free(policy);
 }
 
+/* --- clock, timer, stop, cpu --- */
+
+static int64_t now_ns(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec * 1000000000ll + now.tv_nsec;
+}
+
+static void host_clocks_are_the_kernels(void **state)
+{
+    struct policy *policy = script("default 'allow'\n"
+                                   "local loaded = clock()\n"
+                                   "on('dup', function(c)\n"
+                                   "  assert(math.type(clock()) == 'integer' and clock() >= loaded)\n"
+                                   "  assert(clock 'CLOCK_MONOTONIC' - clock() < 1e9)\n"
+                                   "  assert(math.abs(clock 'CLOCK_REALTIME' // 1000000000 - os.time()) <= 1)\n"
+                                   "  for _, name in ipairs { 'REALTIME_COARSE', 'MONOTONIC_COARSE', 'MONOTONIC_RAW', 'BOOTTIME', 'TAI' } do clock('CLOCK_' .. name) end\n"
+                                   "  assert(cpu() == 0.0)\n"
+                                   "  return c:emulate(clock())\n"
+                                   "end)\n"
+                                   "on('close', function() clock 'CLOCK_PROCESS_CPUTIME_ID' end)");
+    int64_t before = now_ns();
+
+    (void)state;
+    capture();
+    struct verdict verdict = decide(policy, "dup", (const uint64_t[6]){ 0 });
+    said();
+    assert_int_equal(verdict.kind, VERDICT_EMULATE);
+    assert_in_range(verdict.value, before, now_ns());
+    capture();
+    assert_verdict(policy, "deny EPERM", "close", 0);
+    assert_said("nurse: p.lua:11: clock: 'CLOCK_PROCESS_CPUTIME_ID' is no clock of the machine; denied\n");
+    policy_free(policy);
+}
+
+/* Time is not waited for: what the loop would have slept is taken from the wish. */
+static void host_timers_run_when_they_are_due(void **state)
+{
+    struct policy *policy = script("default 'allow'\n"
+                                   "local turns = 0\n"
+                                   "timer(3600, function() log 'late' end)\n"
+                                   "timer(0, function() turns = turns + 1 log('turn %d', turns) if turns < 3 then return 0 end end)\n"
+                                   "timer(0, function() timer(0, function() log 'inner' end) log 'outer' end)\n"
+                                   "timer(0, function() error 'fails' end)\n"
+                                   "timer(0, function() while true do end end)\n"
+                                   "timer(0, function() return {} end)\n");
+    struct judge judge = policy_judge(policy);
+
+    (void)state;
+    assert_true(judge.wish->due == INT64_MAX);
+    judge.event(judge.self, &(struct judge_event){ .name = "start", .pid = 12 });
+    assert_in_range(judge.wish->due, now_ns() - 1000000000, now_ns() + 2000000);
+    capture();
+    for (int i = 0; i < 4; i++) {
+        usleep(1100);    /* a timer's shortest time */
+        judge.tick(judge.self);
+    }
+    assert_string_equal(said(), "nurse: turn 1\nnurse: outer\nnurse: p.lua:6: fails; this timer is gone\n"
+                                "nurse: p.lua:7: it ran through its limit of instructions; this timer is gone\n"
+                                "nurse: p.lua:8: the timer returned neither seconds nor nothing; it is gone\n"
+                                "nurse: turn 2\nnurse: inner\nnurse: turn 3\n");
+    assert_in_range(judge.wish->due, now_ns() + 3500000000000, now_ns() + 3600000000000);
+    policy_free(policy);
+}
+
+static void host_stop_denies_what_follows(void **state)
+{
+    struct policy *policy = script("default 'allow'\n"
+                                   "on('dup', function(c) stop(3, 'too\\nmuch') stop(4) return c:emulate(1) end)\n"
+                                   "on('close', function(c) return c:emulate(1) end)\n");
+    struct judge judge = policy_judge(policy);
+
+    (void)state;
+    assert_verdict(policy, "emulate 1", "close", 0);
+    assert_false(judge.wish->stop);
+    assert_verdict(policy, "deny EPERM", "dup", 0);
+    assert_true(judge.wish->stop);
+    assert_int_equal(judge.wish->status, 3);
+    assert_string_equal(judge.wish->why, "too\nmuch");
+    assert_verdict(policy, "deny EPERM", "close", 0);
+    policy_free(policy);
+
+    policy = script("default 'allow' on('dup', function() stop() return true end)");
+    judge = policy_judge(policy);
+    assert_verdict(policy, "deny EPERM", "dup", 0);
+    assert_int_equal(judge.wish->status, EXIT_TIME_LIMIT);
+    assert_string_equal(judge.wish->why, "stopped by the policy at p.lua:1");
+    policy_free(policy);
+}
+
 /* --- whole policies --- */
 
 static void an_everyday_policy_works(void **state)
@@ -1089,6 +1188,9 @@ int main(void)
         cmocka_unit_test(after_watches_what_it_names),
         cmocka_unit_test(events_reach_their_handlers),
         cmocka_unit_test(events_tell_what_happened),
+        cmocka_unit_test(host_clocks_are_the_kernels),
+        cmocka_unit_test(host_timers_run_when_they_are_due),
+        cmocka_unit_test(host_stop_denies_what_follows),
         cmocka_unit_test(an_everyday_policy_works),
         cmocka_unit_test(unveil_hides_the_rest),
         cmocka_unit_test(groups_are_printed),
