@@ -19,6 +19,7 @@ enum call_origin { FROM_GATE, FROM_NOTIFICATION };
 struct call_path {
     int arg;                    /* which */
     bool descriptor;            /* "" with AT_EMPTY_PATH, or NULL where that means the descriptor: nothing to resolve */
+    bool socket;                /* it is the path in a unix socket's address */
     bool resolved, rewritten;
     int dirfd;
     struct path_pin pin;

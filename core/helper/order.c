@@ -8,7 +8,9 @@
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 
 #include "core/helper/call_private.h"
 
@@ -64,6 +66,12 @@ static bool order_open_canonical(struct call *call, struct mailbox_order *order,
     return true;
 }
 
+/* A name that was judged as a name is not followed, whatever a policy has made of the flags since (O_CREAT|O_EXCL that lost O_CREAT). */
+static bool order_unfollowed(const struct call_path *path)
+{
+    return path->pin.name[0] && path->pin.name[0] != '/';
+}
+
 /* An open: the pin is either the object (reopened, which never creates) or the directory of a name. Returns 1 when nothing is left to do. */
 static int order_open(struct call *call, struct mailbox_order *order, const struct call_path *path)
 {
@@ -75,14 +83,14 @@ static int order_open(struct call *call, struct mailbox_order *order, const stru
         return 1;
     if (strcmp(call->row->name, "creat") == 0)
         order_creat(call, order, flags);
-    if (path->pin.name[0]) {
-        order_open_flags(call, order, path->arg + 1, 0, flags & O_CREAT ? O_NOFOLLOW : 0);
+    if (order_unfollowed(path)) {
+        order_open_flags(call, order, path->arg + 1, 0, O_NOFOLLOW);
     } else if (flags & O_CREAT) {
         if (fstat(path->pin.fd, &st) == 0 && S_ISDIR(st.st_mode))
             return -EISDIR;
-        order_open_flags(call, order, path->arg + 1, O_CREAT | O_EXCL, 0);
+        order_open_flags(call, order, path->arg + 1, O_CREAT | O_EXCL | O_NOFOLLOW, 0);
     } else {
-        order_open_flags(call, order, path->arg + 1, 0, 0);
+        order_open_flags(call, order, path->arg + 1, O_NOFOLLOW, 0);    /* the object was found so; /proc/HELPER/fd/N is a link to it */
     }
     return 0;
 }
@@ -99,26 +107,62 @@ static int order_string(struct call *call, struct mailbox_order *order, int i, c
     return 0;
 }
 
-/* A descriptor of the program could be another one by the time the trustee uses it: the call goes to the pinned object by its path instead. */
-static void order_descriptor(const struct call *call, struct mailbox_order *order)
+/* The AT_* flags must say whether the spelling of the pin is to be followed: the name below it never, the link in /proc that stands for it always. A
+ * descriptor of the program could be another one by the time the trustee uses it, so the call goes to the pinned object by its path instead. */
+static void order_at_flags(const struct call *call, struct mailbox_order *order, bool follow)
 {
+    bool asks = strcmp(call->row->name, "linkat") == 0 || strcmp(call->row->name, "name_to_handle_at") == 0;
+
     for (int i = 0; i < 6 && call->row->args[i].name; i++)
         if (strcmp(call->row->args[i].name, "flags") == 0) {
-            order->arg[i] &= ~(uint64_t)(AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW);
-            if (strcmp(call->row->name, "linkat") == 0 || strcmp(call->row->name, "name_to_handle_at") == 0)
-                order->arg[i] |= AT_SYMLINK_FOLLOW;
+            order->arg[i] &= ~(uint64_t)(AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW | (asks ? AT_SYMLINK_FOLLOW : 0));
+            order->arg[i] |= (uint64_t)(follow ? asks ? AT_SYMLINK_FOLLOW : 0 : asks ? 0 : AT_SYMLINK_NOFOLLOW);
         }
+}
+
+/* A unix socket's address with another path in it. */
+static int order_address(struct call *call, struct mailbox_order *order, int i, const char *text, size_t length)
+{
+    uint32_t offset;
+    struct sockaddr_un *un = call_room(call, sizeof *un, &offset);
+
+    if (!un || length >= sizeof un->sun_path)
+        return -ENAMETOOLONG;
+    un->sun_family = AF_UNIX;
+    memcpy(un->sun_path, text, length + 1);
+    order->arg[i] = call_window(call, offset);
+    order->arg[i + 1] = offsetof(struct sockaddr_un, sun_path) + length + 1;
+    return 0;
+}
+
+/* The path of a unix socket that the policy has looked at: the call goes to the pinned socket. One that is missing stays so, and the kernel says in
+ * which order its errors come. bind keeps the name that others will know the socket by, so it is executed as written. */
+static int order_socket(struct call *call, struct mailbox_order *order, struct call_path *path)
+{
+    char spelling[64 + NAME_MAX];
+    int error = path->pin.error;
+
+    if (!path->resolved || strcmp(call->row->name, "bind") == 0)
+        return 0;
+    if (error && error != ENOENT)
+        return -error;
+    if (error)
+        return order_address(call, order, path->arg, "/proc/self/nurse", strlen("/proc/self/nurse"));
+    return order_address(call, order, path->arg, spelling, (size_t)path_spell(&path->pin, spelling, sizeof spelling));
 }
 
 static int order_path(struct call *call, struct mailbox_order *order, struct call_path *path)
 {
-    int i = path->arg, error = call_resolve(call, path);
     char spelling[64 + NAME_MAX];
+    int i = path->arg, error;
 
+    if (path->socket)
+        return order_socket(call, order, path);
+    error = call_resolve(call, path);
     if (error)
         return error;
-    if (path->descriptor)
-        order_descriptor(call, order);
+    if (call->row->args[i].type == ABI_PATH_AT && (path->descriptor || order_unfollowed(path)))
+        order_at_flags(call, order, path->descriptor);
     if (call->row->args[i].type == ABI_PATH_OPEN) {
         error = order_open(call, order, path);
         if (error)

@@ -260,10 +260,15 @@ static void get_addr(lua_State *L, struct argument a)
 {
     struct text_addr addr;
 
-    if (argument_addr(a, &addr))
-        values_push_addr(L, &addr.raw, addr.len);
-    else
+    const char *path;
+
+    if (!argument_addr(a, &addr)) {
         lua_pushnil(L);
+        return;
+    }
+    values_push_addr(L, &addr.raw, addr.len);
+    if (call_path(a.call, a.i, &path) == 0)
+        values_place_addr(L, path);
 }
 
 static void set_addr(lua_State *L, struct argument a)
