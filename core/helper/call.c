@@ -201,12 +201,10 @@ static int call_fetch_path(struct call *call, int i)
     return 0;
 }
 
-/* Take note of the path in a unix socket's address, whose bytes are ours already (unix(7): it may lack its final NUL). */
-static void call_fetch_socket(struct call *call, int i)
+void call_note_socket(struct call *call, int i, const void *bytes, size_t count)
 {
-    const struct sockaddr_un *un = (const void *)(call->arena + call->bytes[i].offset);
     const size_t head = offsetof(struct sockaddr_un, sun_path);
-    size_t count = call->bytes[i].count;
+    const struct sockaddr_un *un = bytes;
     struct call_path *path = call->paths;
 
     if (call->path_count && path->resolved)
@@ -218,7 +216,7 @@ static void call_fetch_socket(struct call *call, int i)
     path->socket = true;
     path->resolved = path->rewritten = path->descriptor = false;
     path->dirfd = AT_FDCWD;
-    snprintf(path->raw, sizeof path->raw, "%.*s", (int)(count - head), un->sun_path);
+    snprintf(path->raw, sizeof path->raw, "%.*s", (int)(count - head), un->sun_path);    /* it may lack its final NUL (unix(7)) */
     call->path_count = 1;
 }
 
@@ -237,7 +235,7 @@ int call_fetch(struct call *call)
         if (error)
             return error;
         if (arg->type == ABI_ADDR_IN && call->copied & 1 << i)
-            call_fetch_socket(call, i);
+            call_note_socket(call, i, bytes, count);
     }
     return 0;
 }
@@ -562,7 +560,7 @@ int call_set_bytes(struct call *call, int i, const void *bytes, size_t count)
     if (i < 5 && (type == ABI_ADDR_IN || type == ABI_BUF_IN || type == ABI_OPEN_HOW))
         call->args[i + 1] = count;
     if (type == ABI_ADDR_IN)
-        call_fetch_socket(call, i);
+        call_note_socket(call, i, bytes, count);
     return 0;
 }
 

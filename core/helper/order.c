@@ -120,35 +120,27 @@ static void order_at_flags(const struct call *call, struct mailbox_order *order,
         }
 }
 
-/* A unix socket's address with another path in it. */
-static int order_address(struct call *call, struct mailbox_order *order, int i, const char *text, size_t length)
-{
-    uint32_t offset;
-    struct sockaddr_un *un = call_room(call, sizeof *un, &offset);
-
-    if (!un || length >= sizeof un->sun_path)
-        return -ENAMETOOLONG;
-    un->sun_family = AF_UNIX;
-    memcpy(un->sun_path, text, length + 1);
-    order->arg[i] = call_window(call, offset);
-    order->arg[i + 1] = offsetof(struct sockaddr_un, sun_path) + length + 1;
-    return 0;
-}
-
 /* The path of a unix socket that the policy has looked at: the call goes to the pinned socket. One that is missing stays so, and the kernel says in
  * which order its errors come. bind keeps the name that others will know the socket by, so it is executed as written. */
-static int order_socket(struct call *call, struct mailbox_order *order, struct call_path *path)
+int order_socket(struct call *call, uint32_t *offset, uint32_t *count)
 {
-    char spelling[64 + NAME_MAX];
-    int error = path->pin.error;
+    const struct call_path *path = &call->paths[0];
+    struct sockaddr_un *un;
 
-    if (!path->resolved || strcmp(call->row->name, "bind") == 0)
+    if (!call->path_count || !path->socket || !path->resolved || strcmp(call->row->name, "bind") == 0)
         return 0;
-    if (error && error != ENOENT)
-        return -error;
-    if (error)
-        return order_address(call, order, path->arg, "/proc/self/nurse", strlen("/proc/self/nurse"));
-    return order_address(call, order, path->arg, spelling, (size_t)path_spell(&path->pin, spelling, sizeof spelling));
+    if (path->pin.error && path->pin.error != ENOENT)
+        return -path->pin.error;
+    un = call_room(call, sizeof *un, offset);
+    if (!un)
+        return -ENOMEM;
+    un->sun_family = AF_UNIX;
+    if (path->pin.error)
+        strcpy(un->sun_path, "/proc/self/nurse");
+    else
+        path_spell(&path->pin, un->sun_path, sizeof un->sun_path);
+    *count = (uint32_t)(offsetof(struct sockaddr_un, sun_path) + strlen(un->sun_path) + 1);
+    return 0;
 }
 
 static int order_path(struct call *call, struct mailbox_order *order, struct call_path *path)
@@ -157,7 +149,7 @@ static int order_path(struct call *call, struct mailbox_order *order, struct cal
     int i = path->arg, error;
 
     if (path->socket)
-        return order_socket(call, order, path);
+        return 0;
     error = call_resolve(call, path);
     if (error)
         return error;
@@ -176,10 +168,19 @@ static int order_path(struct call *call, struct mailbox_order *order, struct cal
 static int order_copy(struct call *call, struct mailbox_order *order, int i)
 {
     enum abi_type type = call->row->args[i].type;
+    uint32_t offset = call->bytes[i].offset, count = call->bytes[i].count;
+    int error;
 
     if (type == ABI_IOV_IN || type == ABI_MSG_IN || type == ABI_MMSG_IN)
         return message_order(call, order, i);
-    order->arg[i] = call_window(call, call->bytes[i].offset);
+    if (type == ABI_ADDR_IN) {
+        error = order_socket(call, &offset, &count);
+        if (error)
+            return error;
+        if (offset != call->bytes[i].offset)
+            order->arg[i + 1] = count;
+    }
+    order->arg[i] = call_window(call, offset);
     return 0;
 }
 

@@ -9,7 +9,7 @@ on("@paths", function(call)
     return call:deny "EPERM"
   end
 end)
-on("connect bind sendto", function(call)
+on("connect bind sendto sendmsg sendmmsg", function(call)
   if call.addr and hidden(call.addr.path) then return call:deny "EPERM" end
 end)
 default "allow"

@@ -376,6 +376,31 @@ static int send_link(void)
     return got;
 }
 
+/* The address in a message. */
+static int message_link(void)
+{
+    struct sockaddr_un un = { .sun_family = AF_UNIX, .sun_path = "open/door/sock" };
+    struct iovec part = { "x", 1 };
+    struct msghdr message = { .msg_name = &un, .msg_namelen = sizeof un, .msg_iov = &part, .msg_iovlen = 1 };
+    int fd = socket(AF_UNIX, SOCK_DGRAM, 0), got = changed((int)sendmsg(fd, &message, MSG_DONTWAIT));
+
+    close(fd);
+    return got;
+}
+
+static int messages_link(void)
+{
+    struct sockaddr_un un = { .sun_family = AF_UNIX, .sun_path = "open/door/sock" };
+    struct iovec part = { "x", 1 };
+    struct mmsghdr messages[2] = { { .msg_hdr = { .msg_name = &un, .msg_namelen = sizeof un, .msg_iov = &part, .msg_iovlen = 1 } } };
+    int fd = socket(AF_UNIX, SOCK_DGRAM, 0), got;
+
+    messages[1] = messages[0];
+    got = changed(sendmmsg(fd, messages, 2, MSG_DONTWAIT));
+    close(fd);
+    return got;
+}
+
 /* public/prog ends with 0, secret/prog with 1. */
 static int runs(const char *path)
 {
@@ -444,7 +469,8 @@ static const struct trick { const char *name; int (*run)(void); } tricks[] = {
     TRICK(page_end), TRICK(page_over), TRICK(control_bytes), TRICK(trailing), TRICK(create), TRICK(create_dangling), TRICK(create_exclusive),
     TRICK(create_at_link), TRICK(make_dir), TRICK(make_dir_slash), TRICK(make_fifo), TRICK(make_link), TRICK(cut), TRICK(mode), TRICK(times), TRICK(attribute),
     TRICK(take_out), TRICK(put_in), TRICK(exchange), TRICK(removes), TRICK(move_all), TRICK(hard_link), TRICK(hard_link_in), TRICK(nameless),
-    TRICK(nameless_in), TRICK(bind_in), TRICK(connect_direct), TRICK(connect_link), TRICK(connect_key), TRICK(send_link), TRICK(execute), TRICK(by_handle),
+    TRICK(nameless_in), TRICK(bind_in), TRICK(connect_direct), TRICK(connect_link), TRICK(connect_key), TRICK(send_link), TRICK(message_link), TRICK(messages_link),
+    TRICK(execute), TRICK(by_handle),
     TRICK(make_handle), TRICK(mount_bind), TRICK(outside_hard), TRICK(outside_bind),
 };
 
