@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "core/base/say.h"
@@ -183,7 +184,7 @@ static int call_fetch_path(struct call *call, int i)
     ssize_t length;
 
     path->arg = i;
-    path->resolved = path->rewritten = path->descriptor = false;
+    path->resolved = path->rewritten = path->descriptor = path->socket = false;
     path->dirfd = i > 0 && call->row->args[i - 1].type == ABI_DIRFD ? (int)call->args[i - 1] : AT_FDCWD;
     path->raw[0] = '\0';
     if (call->args[i] == 0 && i > 0 && call->row->args[i - 1].type == ABI_DIRFD && (empty_means_descriptor || !strncmp(call->row->name, "utimensat", 9) || !strcmp(call->row->name, "futimesat"))) {
@@ -200,6 +201,25 @@ static int call_fetch_path(struct call *call, int i)
     return 0;
 }
 
+void call_note_socket(struct call *call, int i, const void *bytes, size_t count)
+{
+    const size_t head = offsetof(struct sockaddr_un, sun_path);
+    const struct sockaddr_un *un = bytes;
+    struct call_path *path = call->paths;
+
+    if (call->path_count && path->resolved)
+        path_release(&path->pin);
+    call->path_count = 0;
+    if (count <= head || count > sizeof *un || un->sun_family != AF_UNIX || !un->sun_path[0])
+        return;
+    path->arg = i;
+    path->socket = true;
+    path->resolved = path->rewritten = path->descriptor = false;
+    path->dirfd = AT_FDCWD;
+    snprintf(path->raw, sizeof path->raw, "%.*s", (int)(count - head), un->sun_path);    /* it may lack its final NUL (unix(7)) */
+    call->path_count = 1;
+}
+
 int call_fetch(struct call *call)
 {
     for (int i = 0; i < 6; i++) {
@@ -214,6 +234,8 @@ int call_fetch(struct call *call)
             error = call_bytes(call, i, &bytes, &count);
         if (error)
             return error;
+        if (arg->type == ABI_ADDR_IN && call->copied & 1 << i)
+            call_note_socket(call, i, bytes, count);
     }
     return 0;
 }
@@ -228,6 +250,8 @@ static enum path_last call_last(struct call *call, const struct call_path *path)
         return PATH_NOFOLLOW;
     case ABI_PATH_NAME:
         return PATH_NAME;
+    case ABI_ADDR_IN:
+        return strcmp(call->row->name, "bind") == 0 ? PATH_NAME : PATH_FOLLOW;
     case ABI_PATH_AT:
         if (strcmp(call->row->name, "linkat") == 0 || strcmp(call->row->name, "name_to_handle_at") == 0)
             return call_at_flags(call) & AT_SYMLINK_FOLLOW ? PATH_FOLLOW : PATH_NOFOLLOW;
@@ -535,6 +559,8 @@ int call_set_bytes(struct call *call, int i, const void *bytes, size_t count)
     call->rewritten = true;
     if (i < 5 && (type == ABI_ADDR_IN || type == ABI_BUF_IN || type == ABI_OPEN_HOW))
         call->args[i + 1] = count;
+    if (type == ABI_ADDR_IN)
+        call_note_socket(call, i, bytes, count);
     return 0;
 }
 

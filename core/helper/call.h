@@ -31,8 +31,8 @@ const char *call_exe(struct call *call);               /* canonical path of the 
 uint64_t call_arg(const struct call *call, int i);     /* i: 0..5, as the program gave it or as rewritten */
 void call_set_arg(struct call *call, int i, uint64_t value);
 
-/* Canonical path of argument i (a path type), resolved as the kernel would for this process, and the spelling the program
- * used. Return 0; the strings live as long as the call. A path that can't be read or is too long never gets here. */
+/* Canonical path of argument i (a path type, or the address of a unix socket that has a path), resolved as the kernel would for this process, and
+ * the spelling the program used. Return 0; the strings live as long as the call. A path that can't be read or is too long never gets here. */
 int call_path(struct call *call, int i, const char **canonical);
 int call_rawpath(struct call *call, int i, const char **raw);
 /* Let the call act on another path, absolute or relative to the process's cwd. Returns 0 or -errno. */

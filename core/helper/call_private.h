@@ -19,6 +19,7 @@ enum call_origin { FROM_GATE, FROM_NOTIFICATION };
 struct call_path {
     int arg;                    /* which */
     bool descriptor;            /* "" with AT_EMPTY_PATH, or NULL where that means the descriptor: nothing to resolve */
+    bool socket;                /* it is the path in a unix socket's address */
     bool resolved, rewritten;
     int dirfd;
     struct path_pin pin;
@@ -91,6 +92,9 @@ bool call_open_flags(struct call *call, uint64_t *flags);
 /* The same; true when they ask for nothing that openat2 of an existing file would not do. */
 bool call_opens_plainly(struct call *call, uint64_t *flags);
 
+/* Argument i has a socket's address, whose bytes are ours: if it is a unix socket with a path, that is the path of the call, as call_path() knows it. */
+void call_note_socket(struct call *call, int i, const void *bytes, size_t count);
+
 /* Take note that argument i could not be copied; returns the error. */
 int call_faulted(struct call *call, int i, int error);
 
@@ -116,7 +120,9 @@ int inform_call(struct call *call, int64_t *value);
 /* The working directory has changed, or will. */
 void guard_moved(struct process *process);
 
-/* order.c: make an order of an allowed call. Returns 0, or -errno, which is the call's result. */
+/* order.c: where in the arena the address lies that is executed in place of this one. Returns 0 or -errno. */
+int order_socket(struct call *call, uint32_t *offset, uint32_t *count);
+/* Make an order of an allowed call. Returns 0, or -errno, which is the call's result. */
 int order_make(struct call *call, struct mailbox_order *order);
 
 /* life.c */

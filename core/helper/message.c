@@ -82,7 +82,7 @@ static bool is_many(const struct call *call, int i)
     return call->row->args[i].type == ABI_MMSG_IN;
 }
 
-static int message_fetch_name(struct call *call)
+static int message_fetch_name(struct call *call, int i)
 {
     struct call_message *message = &call->message;
     int length = (int)message->word[NAME_LEN];
@@ -96,7 +96,10 @@ static int message_fetch_name(struct call *call)
     room = call_room(call, message->name_count, &message->name);
     if (!room)
         return -ENOMEM;
-    return memory_read(call->tid, message->word[NAME], room, message->name_count) == (ssize_t)message->name_count ? 0 : -EFAULT;
+    if (memory_read(call->tid, message->word[NAME], room, message->name_count) != (ssize_t)message->name_count)
+        return -EFAULT;
+    call_note_socket(call, i, room, message->name_count);
+    return 0;
 }
 
 static int message_fetch(struct call *call, int i)
@@ -112,7 +115,7 @@ static int message_fetch(struct call *call, int i)
     if (error == 0 && message->word[VECTOR_COUNT] > VECTORS_MAX)
         error = -EMSGSIZE;
     if (error == 0)
-        error = message_fetch_name(call);
+        error = message_fetch_name(call, i);
     if (error)
         return error;
     message->many = is_many(call, i);
@@ -181,7 +184,11 @@ int call_set_name(struct call *call, int i, const void *bytes, size_t count)
 {
     int error = message_fetch(call, i);
 
-    return error ? error : message_keep(call, bytes, count, &call->message.name, &call->message.name_count);
+    if (error == 0)
+        error = message_keep(call, bytes, count, &call->message.name, &call->message.name_count);
+    if (error == 0)
+        call_note_socket(call, i, bytes, count);
+    return error;
 }
 
 /* Words in the program's size, in the arena; returns where the kernel will find them, 0 when there is no room. */
@@ -204,7 +211,11 @@ int message_order(struct call *call, struct mailbox_order *order, int i)
     bool bare = call->row->args[i].type == ABI_IOV_IN;
     uint64_t vector[2] = { message->gathered ? call_window(call, message->data) : 0, message->data_count }, where = 0;
     uint64_t header[HEADER_WORDS];
+    uint32_t name = message->name, name_count = message->name_count;
+    int error = order_socket(call, &name, &name_count);
 
+    if (error)
+        return error;
     if (message->gathered && !(where = message_put(call, vector, 2)))
         return -ENOMEM;
     if (bare) {
@@ -213,8 +224,8 @@ int message_order(struct call *call, struct mailbox_order *order, int i)
         return 0;
     }
     memcpy(header, message->word, sizeof header);
-    header[NAME] = message->name_count ? call_window(call, message->name) : 0;
-    header[NAME_LEN] = message->name_count;
+    header[NAME] = name_count ? call_window(call, name) : 0;
+    header[NAME_LEN] = name_count;
     if (message->gathered) {
         header[VECTORS] = where;
         header[VECTOR_COUNT] = 1;

@@ -8,7 +8,9 @@
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 
 #include "core/helper/call_private.h"
 
@@ -64,6 +66,12 @@ static bool order_open_canonical(struct call *call, struct mailbox_order *order,
     return true;
 }
 
+/* A name that was judged as a name is not followed, whatever a policy has made of the flags since (O_CREAT|O_EXCL that lost O_CREAT). */
+static bool order_unfollowed(const struct call_path *path)
+{
+    return path->pin.name[0] && path->pin.name[0] != '/';
+}
+
 /* An open: the pin is either the object (reopened, which never creates) or the directory of a name. Returns 1 when nothing is left to do. */
 static int order_open(struct call *call, struct mailbox_order *order, const struct call_path *path)
 {
@@ -75,14 +83,14 @@ static int order_open(struct call *call, struct mailbox_order *order, const stru
         return 1;
     if (strcmp(call->row->name, "creat") == 0)
         order_creat(call, order, flags);
-    if (path->pin.name[0]) {
-        order_open_flags(call, order, path->arg + 1, 0, flags & O_CREAT ? O_NOFOLLOW : 0);
+    if (order_unfollowed(path)) {
+        order_open_flags(call, order, path->arg + 1, 0, O_NOFOLLOW);
     } else if (flags & O_CREAT) {
         if (fstat(path->pin.fd, &st) == 0 && S_ISDIR(st.st_mode))
             return -EISDIR;
-        order_open_flags(call, order, path->arg + 1, O_CREAT | O_EXCL, 0);
+        order_open_flags(call, order, path->arg + 1, O_CREAT | O_EXCL | O_NOFOLLOW, 0);
     } else {
-        order_open_flags(call, order, path->arg + 1, 0, 0);
+        order_open_flags(call, order, path->arg + 1, O_NOFOLLOW, 0);    /* the object was found so; /proc/HELPER/fd/N is a link to it */
     }
     return 0;
 }
@@ -99,26 +107,54 @@ static int order_string(struct call *call, struct mailbox_order *order, int i, c
     return 0;
 }
 
-/* A descriptor of the program could be another one by the time the trustee uses it: the call goes to the pinned object by its path instead. */
-static void order_descriptor(const struct call *call, struct mailbox_order *order)
+/* The AT_* flags must say whether the spelling of the pin is to be followed: the name below it never, the link in /proc that stands for it always. A
+ * descriptor of the program could be another one by the time the trustee uses it, so the call goes to the pinned object by its path instead. */
+static void order_at_flags(const struct call *call, struct mailbox_order *order, bool follow)
 {
+    bool asks = strcmp(call->row->name, "linkat") == 0 || strcmp(call->row->name, "name_to_handle_at") == 0;
+
     for (int i = 0; i < 6 && call->row->args[i].name; i++)
         if (strcmp(call->row->args[i].name, "flags") == 0) {
-            order->arg[i] &= ~(uint64_t)(AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW);
-            if (strcmp(call->row->name, "linkat") == 0 || strcmp(call->row->name, "name_to_handle_at") == 0)
-                order->arg[i] |= AT_SYMLINK_FOLLOW;
+            order->arg[i] &= ~(uint64_t)(AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW | (asks ? AT_SYMLINK_FOLLOW : 0));
+            order->arg[i] |= (uint64_t)(follow ? asks ? AT_SYMLINK_FOLLOW : 0 : asks ? 0 : AT_SYMLINK_NOFOLLOW);
         }
+}
+
+/* The path of a unix socket that the policy has looked at: the call goes to the pinned socket. One that is missing stays so, and the kernel says in
+ * which order its errors come. bind keeps the name that others will know the socket by, so it is executed as written. */
+int order_socket(struct call *call, uint32_t *offset, uint32_t *count)
+{
+    const struct call_path *path = &call->paths[0];
+    struct sockaddr_un *un;
+
+    if (!call->path_count || !path->socket || !path->resolved || strcmp(call->row->name, "bind") == 0)
+        return 0;
+    if (path->pin.error && path->pin.error != ENOENT)
+        return -path->pin.error;
+    un = call_room(call, sizeof *un, offset);
+    if (!un)
+        return -ENOMEM;
+    un->sun_family = AF_UNIX;
+    if (path->pin.error)
+        strcpy(un->sun_path, "/proc/self/nurse");
+    else
+        path_spell(&path->pin, un->sun_path, sizeof un->sun_path);
+    *count = (uint32_t)(offsetof(struct sockaddr_un, sun_path) + strlen(un->sun_path) + 1);
+    return 0;
 }
 
 static int order_path(struct call *call, struct mailbox_order *order, struct call_path *path)
 {
-    int i = path->arg, error = call_resolve(call, path);
     char spelling[64 + NAME_MAX];
+    int i = path->arg, error;
 
+    if (path->socket)
+        return 0;
+    error = call_resolve(call, path);
     if (error)
         return error;
-    if (path->descriptor)
-        order_descriptor(call, order);
+    if (call->row->args[i].type == ABI_PATH_AT && (path->descriptor || order_unfollowed(path)))
+        order_at_flags(call, order, path->descriptor);
     if (call->row->args[i].type == ABI_PATH_OPEN) {
         error = order_open(call, order, path);
         if (error)
@@ -132,10 +168,19 @@ static int order_path(struct call *call, struct mailbox_order *order, struct cal
 static int order_copy(struct call *call, struct mailbox_order *order, int i)
 {
     enum abi_type type = call->row->args[i].type;
+    uint32_t offset = call->bytes[i].offset, count = call->bytes[i].count;
+    int error;
 
     if (type == ABI_IOV_IN || type == ABI_MSG_IN || type == ABI_MMSG_IN)
         return message_order(call, order, i);
-    order->arg[i] = call_window(call, call->bytes[i].offset);
+    if (type == ABI_ADDR_IN) {
+        error = order_socket(call, &offset, &count);
+        if (error)
+            return error;
+        if (offset != call->bytes[i].offset)
+            order->arg[i + 1] = count;
+    }
+    order->arg[i] = call_window(call, offset);
     return 0;
 }
 

@@ -256,12 +256,21 @@ static bool argument_addr(struct argument a, struct text_addr *out)
     return true;
 }
 
+static void push_addr(lua_State *L, struct call *call, int i, const struct text_addr *addr)
+{
+    const char *path;
+
+    values_push_addr(L, &addr->raw, addr->len);
+    if (call_path(call, i, &path) == 0)
+        values_place_addr(L, path);
+}
+
 static void get_addr(lua_State *L, struct argument a)
 {
     struct text_addr addr;
 
     if (argument_addr(a, &addr))
-        values_push_addr(L, &addr.raw, addr.len);
+        push_addr(L, a.call, a.i, &addr);
     else
         lua_pushnil(L);
 }
@@ -392,7 +401,7 @@ void arguments_push_name(lua_State *L, struct call *call)
     int i = scattered_index(call, false);
 
     if (i >= 0 && message_addr(call, i, &addr))
-        values_push_addr(L, &addr.raw, addr.len);
+        push_addr(L, call, i, &addr);
     else
         lua_pushnil(L);
 }

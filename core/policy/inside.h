@@ -200,6 +200,7 @@ void values_push_fd(lua_State *L, int fd);
 int values_check_fd(lua_State *L, int index);
 struct text_addr;
 void values_push_addr(lua_State *L, const void *bytes, size_t len);
+void values_place_addr(lua_State *L, const char *canonical);    /* [-0, +0] the address on top, of a unix socket, is at this path */
 void values_check_addr(lua_State *L, int index, const struct text_addr *old, struct text_addr *out);
 extern const struct abi_flag values_mode[];
 

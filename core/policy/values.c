@@ -284,12 +284,18 @@ static const struct text_addr *addr_self(lua_State *L, int index)
 
 void values_push_addr(lua_State *L, const void *bytes, size_t len)
 {
-    struct text_addr *addr = lua_newuserdatauv(L, sizeof *addr, 0);
+    struct text_addr *addr = lua_newuserdatauv(L, sizeof *addr, 1);    /* its value: the canonical path, where that is known */
 
     memset(addr, 0, sizeof *addr);
     addr->len = len < sizeof addr->raw ? len : sizeof addr->raw;
     memcpy(&addr->raw, bytes, addr->len);
     luaL_setmetatable(L, addr_type);
+}
+
+void values_place_addr(lua_State *L, const char *canonical)
+{
+    lua_pushstring(L, canonical);
+    lua_setiuservalue(L, -2, 1);
 }
 
 static void addr_push_family(lua_State *L, const struct text_addr *addr)
@@ -319,7 +325,7 @@ static void addr_push_port(lua_State *L, const struct text_addr *addr)
         lua_pushnil(L);
 }
 
-static void addr_push_path(lua_State *L, const struct text_addr *addr)
+static void addr_push_rawpath(lua_State *L, const struct text_addr *addr)
 {
     char path[sizeof(struct sockaddr_un)];
     int len = text_addr_path(addr, path, sizeof path);
@@ -330,8 +336,17 @@ static void addr_push_path(lua_State *L, const struct text_addr *addr)
         lua_pushnil(L);
 }
 
+static void addr_push_path(lua_State *L, const struct text_addr *addr)
+{
+    if (lua_getiuservalue(L, 1, 1) == LUA_TSTRING)
+        return;
+    lua_pop(L, 1);
+    addr_push_rawpath(L, addr);
+}
+
 static const struct { const char *name; void (*push)(lua_State *L, const struct text_addr *addr); } addr_fields[] = {
-    { "family", addr_push_family }, { "ip", addr_push_ip }, { "port", addr_push_port }, { "path", addr_push_path }, { NULL, NULL },
+    { "family", addr_push_family }, { "ip", addr_push_ip }, { "port", addr_push_port }, { "path", addr_push_path },
+    { "rawpath", addr_push_rawpath }, { NULL, NULL },
 };
 
 static int addr_index(lua_State *L)
