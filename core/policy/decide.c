@@ -83,14 +83,18 @@ static void decide_call(void *self, struct call *call, struct verdict *out)
     *out = plan->floor;
     decide_begin(p, call);
     for (size_t i = 0; i < plan->stage_count && !host_stopped(p); i++) {
+        if (plan->stages[i].phase && !plan->stages[i].phase->entered)
+            continue;
         struct verdict verdict = decide_ask_stage(p, plan, &plan->stages[i]);
         if (layers_join(out, &verdict) && verdict.why)
             out->why = strcpy(p->reason, verdict.why);
     }
+    if (plan->trigger_count && out->kind <= VERDICT_EMULATE)
+        phases_look(p, plan, call);
     decide_end(p);
     layers_final(out);
-    if (host_stopped(p))    /* the end is near: until it comes nothing more is let through */
-        *out = (struct verdict){ .kind = VERDICT_DENY, .error = EPERM, .rule = out->rule };
+    if (host_stopped(p))    /* the end is near: until it comes nothing more is let through, and nobody needs to be told */
+        *out = (struct verdict){ .kind = VERDICT_DENY, .error = EPERM, .rule = out->rule, .quiet = true };
 }
 
 static bool decide_constant(void *self, enum abi_arch arch, const struct abi_call *row, struct verdict *out)

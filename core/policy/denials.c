@@ -175,6 +175,13 @@ static void denials_event(void *self, const struct judge_event *event)
     denials->inner.event(denials->inner.self, event);
 }
 
+static void denials_tick(void *self)
+{
+    struct denials *denials = self;
+
+    denials->inner.tick(denials->inner.self);
+}
+
 static void denials_refused(void *self, struct call *call, int error)
 {
     struct denials *denials = self;
@@ -197,11 +204,13 @@ struct judge denials_judge(struct denials *denials)
 {
     return (struct judge){
         .self = denials,
+        .wish = denials->inner.wish,
         .constant = denials_constant,
         .watches = denials_watches,
         .decide = denials_decide,
         .after = denials_after,
         .event = denials_event,
+        .tick = denials_tick,
         .refused = denials_refused,
     };
 }

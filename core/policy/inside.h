@@ -30,6 +30,14 @@ struct rule {
 
 struct rules { struct rule **list; size_t count; };
 
+/* A layer that isn't asked before its moment. */
+struct phase {
+    const char *name, *where;      /* interned */
+    bool entered;
+    struct rule trigger;           /* rows of calls that can be the moment, and the function to ask */
+    const char *path, *addr;       /* what else must hold of the call, or NULL; interned */
+};
+
 /* One script, or one module that a script requires. */
 struct layer {
     struct policy *policy;
@@ -38,6 +46,8 @@ struct layer {
     int env;                       /* registry reference of its globals */
     int loaded;                    /* ...of a script's loaded modules */
     struct rules rules;
+    struct phase *phase;           /* NULL: it is asked from the start */
+    struct layer *into;            /* a script's phase that takes the statements now; NULL: itself */
     bool has_default;
     struct verdict otherwise;      /* default, its rule says where it stands */
 };
@@ -45,7 +55,7 @@ struct layer {
 struct event_rule { const char *name, *where; int handler; };
 
 /* What the layers say about one row: asked from the first stage to the last. */
-struct stage { size_t first, count; struct verdict otherwise; };    /* handlers first..first+count-1 */
+struct stage { const struct phase *phase; size_t first, count; struct verdict otherwise; };    /* handlers first..first+count-1 */
 struct plan {
     bool constant;
     struct verdict floor;          /* of all layers without a handler for this row */
@@ -56,6 +66,8 @@ struct plan {
     size_t handler_count;
     const struct rule **afters;
     size_t after_count;
+    struct phase **triggers;       /* phases that this call can begin */
+    size_t trigger_count;
 };
 
 struct report { struct report *next; unsigned long count; char text[]; };
@@ -66,6 +78,8 @@ struct policy {
     struct layer **layers;
     size_t layer_count;
     struct rules afters;
+    struct phase **phases;
+    size_t phase_count;
     struct event_rule *events;
     size_t event_count;
     struct plan *plans;            /* one for each row; NULL until compiled */
@@ -129,7 +143,9 @@ void *state_grow(lua_State *L, void *list, size_t count, size_t size);
 void sandbox_open(lua_State *L);
 /* [-0, +1] a new global environment */
 void sandbox_env(lua_State *L);
-/* strings.c: [-0, +0] adds the path methods to the table on top */
+/* strings.c: whether a path fits a pattern, as path:glob() has it */
+bool strings_match(const char *path, const char *pattern);
+/* [-0, +0] adds the path methods to the table on top */
 void strings_open(lua_State *L);
 
 /* host.c */
@@ -150,6 +166,10 @@ void statements_open(lua_State *L, struct layer *layer);
 /* An errno as a name or a number at a stack index; `fallback` when it is none; raises an error. */
 int statements_errno(lua_State *L, int index, int fallback);
 int statements_signal(lua_State *L, int index);
+/* The names at a stack index, a string or a list, into *rule; `grants`: the rule may allow. */
+void statements_names(lua_State *L, int index, struct rule *rule, bool grants);
+/* file:line of the statement that runs, interned. */
+const char *statements_where(lua_State *L, const struct layer *layer);
 
 /* scripts.c */
 struct layer *scripts_layer(lua_State *L, const char *path, struct layer *script);
@@ -157,7 +177,12 @@ int scripts_include(lua_State *L);    /* Lua functions; first upvalue: the layer
 int scripts_require(lua_State *L);
 int scripts_load(lua_State *L);
 
+/* phases.c: a Lua function; first upvalue: the layer. And: an allowed call may be a phase's moment. */
+int statement_phase(lua_State *L);
+void phases_look(struct policy *policy, const struct plan *plan, struct call *call);
+
 /* layers.c */
+struct layer *layers_phase(lua_State *L, struct layer *script, struct phase *phase);
 int layers_compile(struct policy *policy);
 void layers_free(struct policy *policy);
 /* Index of a row into policy->names; past the end when it is unknown. */

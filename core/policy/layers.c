@@ -19,7 +19,7 @@ static bool layers_names(const struct rule *rule, size_t row)
 
 bool layers_speaks(const struct layer *layer)
 {
-    return layer->rules.count > 0 || layer->has_default;
+    return layer->rules.count > 0 || layer->has_default || layer->into;
 }
 
 bool layers_join(struct verdict *into, const struct verdict *verdict)
@@ -56,6 +56,8 @@ static struct verdict layers_default(const struct layer *layer, size_t row)
 {
     struct verdict deny = { .kind = VERDICT_DENY, .error = EPERM, .rule = layer->path };
 
+    if (!layer->has_default && layer->phase)    /* what a phase doesn't name stays as it was */
+        return (struct verdict){ .kind = VERDICT_ALLOW, .rule = layer->phase->where };
     if (!layer->has_default)
         return deny;
     if (layer->otherwise.kind < VERDICT_DENY && layers_needs_name(layer->policy, row)) {
@@ -90,7 +92,26 @@ static int layers_room(const struct policy *p, struct plan *plan, size_t row)
     plan->where = calloc(handlers + 1, sizeof *plan->where);
     plan->stages = calloc(p->layer_count + 1, sizeof *plan->stages);
     plan->afters = calloc(afters + 1, sizeof *plan->afters);
-    return plan->handlers && plan->where && plan->stages && plan->afters ? 0 : -ENOMEM;
+    plan->triggers = calloc(p->phase_count + 1, sizeof *plan->triggers);
+    return plan->handlers && plan->where && plan->stages && plan->afters && plan->triggers ? 0 : -ENOMEM;
+}
+
+/* A layer that must be asked: one with handlers, or a phase whose constant would be stricter than what holds without it. */
+static bool layers_is_stage(const struct plan *plan, const struct stage *stage)
+{
+    if (!stage->phase || stage->count > 0)
+        return stage->count > 0;
+    return stage->otherwise.kind > (plan->floor.rule ? plan->floor.kind : VERDICT_ALLOW);
+}
+
+/* A call that is never let through is no moment. */
+static void layers_triggers(const struct policy *p, struct plan *plan, size_t row)
+{
+    bool refused = plan->stage_count == 0 && plan->floor.kind >= VERDICT_ASK;
+
+    for (size_t i = 0; i < p->phase_count && !refused; i++)
+        if (layers_names(&p->phases[i]->trigger, row))
+            plan->triggers[plan->trigger_count++] = p->phases[i];
 }
 
 static int layers_plan_row(const struct policy *p, struct plan *plan, size_t row)
@@ -100,21 +121,40 @@ static int layers_plan_row(const struct policy *p, struct plan *plan, size_t row
     for (size_t i = 0; i < p->layer_count; i++) {
         if (!layers_speaks(p->layers[i]))
             continue;
-        struct stage stage = { .first = plan->handler_count };
+        struct stage stage = { .phase = p->layers[i]->phase, .first = plan->handler_count };
         stage.otherwise = layers_collect(p->layers[i], plan, row);
         stage.count = plan->handler_count - stage.first;
-        if (stage.count > 0)
+        if (layers_is_stage(plan, &stage))
             plan->stages[plan->stage_count++] = stage;
+        else if (stage.phase)
+            continue;
         else
             layers_join(&plan->floor, &stage.otherwise);
     }
     for (size_t i = 0; i < p->afters.count; i++)
         if (layers_names(p->afters.list[i], row))
             plan->afters[plan->after_count++] = p->afters.list[i];
-    plan->constant = plan->stage_count == 0;
+    layers_triggers(p, plan, row);
+    plan->constant = plan->stage_count == 0 && plan->trigger_count == 0;
     if (plan->constant && !plan->floor.rule)
         plan->floor = (struct verdict){ .kind = VERDICT_DENY, .error = EPERM };
     return 0;
+}
+
+/* A layer for the rules of a phase; the script's statements go into it from now on. */
+struct layer *layers_phase(lua_State *L, struct layer *script, struct phase *phase)
+{
+    struct policy *p = script->policy;
+
+    p->layers = state_grow(L, p->layers, p->layer_count, sizeof *p->layers);
+    struct layer *layer = calloc(1, sizeof *layer);
+    if (!layer) {
+        luaL_error(L, "out of memory");
+        return NULL;    /* not reached: luaL_error never returns */
+    }
+    *layer = (struct layer){ .policy = p, .script = script->script, .path = script->path, .env = LUA_NOREF, .loaded = LUA_NOREF, .phase = phase };
+    p->layers[p->layer_count++] = layer;
+    return layer;
 }
 
 int layers_compile(struct policy *p)
@@ -144,6 +184,7 @@ void layers_free(struct policy *p)
         free(p->plans[i].where);
         free(p->plans[i].stages);
         free(p->plans[i].afters);
+        free(p->plans[i].triggers);
     }
     free(p->plans);
     for (size_t i = 0; i < p->layer_count; i++) {
@@ -152,6 +193,9 @@ void layers_free(struct policy *p)
     }
     free(p->layers);
     layers_free_rules(&p->afters);
+    for (size_t i = 0; i < p->phase_count; i++)
+        free(p->phases[i]);
+    free(p->phases);
     free(p->events);
 }
 

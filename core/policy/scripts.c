@@ -15,7 +15,7 @@
 
 enum { FILE_MAX = 4 << 20, INCLUDE_DEPTH = 16, SHORT_NAME = LUA_IDSIZE - 1 };
 
-/* A new layer with its environment; `script` NULL: it is a script itself. */
+/* A new layer with its environment; `script` NULL: it is a script itself. A module that a phase requires is one of its rules. */
 struct layer *scripts_layer(lua_State *L, const char *path, struct layer *script)
 {
     struct policy *p = policy_of(L);
@@ -29,6 +29,7 @@ struct layer *scripts_layer(lua_State *L, const char *path, struct layer *script
     p->layers[p->layer_count++] = layer;
     layer->policy = p;
     layer->script = script ? script : layer;
+    layer->phase = script && script->into ? script->into->phase : NULL;
     layer->path = state_intern(p, path);
     layer->loaded = layer->env = LUA_NOREF;
     sandbox_env(L);

@@ -1,5 +1,5 @@
 /*
- * statements: the words of a policy script: default, allow, deny, kill, on, after, event, log, param.
+ * statements: the words of a policy script: default, allow, deny, kill, on, after, event, log, param (phase: phases.c).
  *
  * Runs in the helper, while scripts are loaded (log and param at any time). Each is a closure over the layer of its
  * script. A mistake is a Lua error, which the caller of the script shows with file:line. unit-policy.c: statements, mistakes.
@@ -29,14 +29,14 @@ static struct layer *statements_layer(lua_State *L)
     return lua_touserdata(L, lua_upvalueindex(1));
 }
 
-/* The layer, while it still may get rules. */
+/* The layer that takes rules now, while it still may get some. */
 static struct layer *statements_open_layer(lua_State *L, const char *statement)
 {
     struct layer *layer = statements_layer(L);
 
     if (!layer->policy->loading)
         luaL_error(L, "%s: rules are made while the policy is loaded, not while the program runs", statement);
-    return layer;
+    return layer->into ? layer->into : layer;
 }
 
 static void statements_set_row(struct rule *rule, size_t row)
@@ -110,32 +110,31 @@ static int statements_name_string(lua_State *L, struct rule *rule, int index, bo
     return count;
 }
 
-/* The names at stack index 1, a string or a list, into rule->rows. */
-static void statements_names(lua_State *L, struct rule *rule, bool grants)
+void statements_names(lua_State *L, int index, struct rule *rule, bool grants)
 {
     int count = 0;
 
     memset(rule, 0, sizeof *rule);
     rule->handler = LUA_NOREF;
-    if (lua_istable(L, 1)) {
-        for (lua_Integer i = 1; lua_rawgeti(L, 1, i) != LUA_TNIL; i++) {
+    if (lua_istable(L, index)) {
+        for (lua_Integer i = 1; lua_rawgeti(L, index, i) != LUA_TNIL; i++) {
             count += statements_name_string(L, rule, -1, grants);
             lua_pop(L, 1);
         }
         lua_pop(L, 1);
     } else {
-        count = statements_name_string(L, rule, 1, grants);
+        count = statements_name_string(L, rule, index, grants);
     }
     if (count == 0)
-        luaL_argerror(L, 1, "no system call is named");
+        luaL_argerror(L, index, "no system call is named");
 }
 
-static const char *statements_where(lua_State *L)
+const char *statements_where(lua_State *L, const struct layer *layer)
 {
     char place[PLACE_MAX];
 
     state_where(L, place, sizeof place);
-    return place[0] ? state_intern(policy_of(L), place) : statements_layer(L)->path;
+    return place[0] ? state_intern(policy_of(L), place) : layer->path;
 }
 
 static void statements_add(lua_State *L, struct rules *rules, const struct rule *rule)
@@ -156,8 +155,8 @@ static int statements_constant(lua_State *L, const char *statement, struct verdi
     struct layer *layer = statements_open_layer(L, statement);
     struct rule rule;
 
-    statements_names(L, &rule, verdict.kind < VERDICT_DENY);
-    rule.where = statements_where(L);
+    statements_names(L, 1, &rule, verdict.kind < VERDICT_DENY);
+    rule.where = statements_where(L, statements_layer(L));
     rule.verdict = verdict;
     rule.verdict.rule = rule.where;
     statements_add(L, &layer->rules, &rule);
@@ -217,8 +216,8 @@ static int statements_handler(lua_State *L, struct rules *rules, bool grants)
     struct rule rule;
 
     luaL_checktype(L, 2, LUA_TFUNCTION);
-    statements_names(L, &rule, grants);
-    rule.where = statements_where(L);
+    statements_names(L, 1, &rule, grants);
+    rule.where = statements_where(L, statements_layer(L));
     lua_settop(L, 2);
     rule.handler = luaL_ref(L, LUA_REGISTRYINDEX);
     statements_add(L, rules, &rule);
@@ -243,7 +242,7 @@ static int statement_event(lua_State *L)
     const char *name = event_names[luaL_checkoption(L, 1, NULL, event_names)];
 
     luaL_checktype(L, 2, LUA_TFUNCTION);
-    const char *where = statements_where(L);
+    const char *where = statements_where(L, statements_layer(L));
     p->events = state_grow(L, p->events, p->event_count, sizeof *p->events);
     lua_settop(L, 2);
     int handler = luaL_ref(L, LUA_REGISTRYINDEX);
@@ -306,7 +305,7 @@ static int statement_default(lua_State *L)
 
     if (layer->has_default)
         luaL_error(L, "default was already given at %s", layer->otherwise.rule);
-    verdict.rule = statements_where(L);
+    verdict.rule = statements_where(L, statements_layer(L));
     layer->otherwise = verdict;
     layer->has_default = true;
     return 0;
@@ -395,6 +394,7 @@ static const luaL_Reg statements[] = {
     { "on", statement_on },
     { "after", statement_after },
     { "event", statement_event },
+    { "phase", statement_phase },
     { "log", statement_log },
     { "print", statement_print },
     { "param", statement_param },

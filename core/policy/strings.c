@@ -83,6 +83,11 @@ static bool strings_glob_walk(struct glob g)
     }
 }
 
+bool strings_match(const char *path, const char *pattern)
+{
+    return strings_glob_walk((struct glob){ path, path + strlen(path), pattern, pattern + strlen(pattern) });
+}
+
 /* path:glob(pattern): `*`, `?` and `[...]` within one component, `**` for any number of components. */
 static int strings_glob(lua_State *L)
 {
