@@ -70,7 +70,7 @@ run = $(if $(V),,@echo "  $(1) $@" && )
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all demo test check bench programs install uninstall clean deps help
+.PHONY: docs all demo test check bench programs install uninstall clean deps help
 
 all: $(B)/nurse ## build nurse (needs the packages: see deps)
 
@@ -99,6 +99,9 @@ check: ## clang-tidy, cppcheck, luacheck: silence means clean
 	cppcheck --quiet --std=c11 --error-exitcode=1 --inline-suppr -I. -D__x86_64__ \
 	    --enable=warning,performance,portability --suppressions-list=.cppcheck --library=.cppcheck.cfg core t/programs
 	luacheck --quiet lua scripts t
+
+docs: $(B)/nurse ## write what the documentation takes from the table of calls
+	@$(B)/nurse check --calls > doc/calls.md
 
 deps: ## install every Debian package that any target needs
 	@scripts/packages.sh $(sort $(BUILD_PACKAGES) $(DEMO_PACKAGES) $(TEST_PACKAGES) $(CHECK_PACKAGES) $(BENCH_PACKAGES))

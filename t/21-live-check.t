@@ -24,7 +24,7 @@ after("write", function(call, result) return nil end)
 END
 
 my $result = check($policy);
-is($result->{code}, 0, 'a good policy: status');
+is($result->{code}, 1, 'a policy that loads but has a mistake in it: status');
 like($result->{out}, qr/^CALL +ON +ROUTE +VERDICT +RULE$/m, 'the head of the table');
 my @expected = (
     qr/^read +both +native +allow +\S*routes\.lua:3$/m,
@@ -41,7 +41,27 @@ my @expected = (
 );
 like($result->{out}, $_, "a line like $_") for @expected;
 like($result->{err}, qr/\Anurse: \S*routes\.lua:6: no call reaches this rule[^\n]*\n\z/, 'the rule that nothing reaches is named');
-is(check('-q', $policy)->{err}, '', 'but not with -q');
+is_deeply([@{check('-q', $policy)}{qw(code err)}], [1, ''], 'but not with -q');
+
+# Mistakes in policies that load: each with its place, and status 1 for CI.
+my @complaints = (    # text, what is said of it; nothing: it is fine
+    [qq{allow "ptrace"\ndefault "deny"\n},                                              qr/:1: ptrace can't be allowed: nurse refuses this call/],
+    [qq{default "allow"\non("setns", function() return true end)\n},                    qr/:2: setns can't be decided by a function: nurse refuses this call/],
+    [qq{deny "ptrace"\nallow "\@admin \@unsafe"\ndefault "deny"\n},                     undef],
+    [qq{default "allow"\non("\@open", function(call) if call.path == "/tmp/" then return false end end)\n}, qr/:2: "\/tmp\/" never matches/],
+    [qq{default "allow"\non("\@open", function(call) if call.path:glob "etc\/*" then return false end end)\n}, qr/:2: "etc\/\*" never matches/],
+    [qq{default "allow"\non("\@open", function(call) if call.path:under "/tmp/" or call.path == "/a" or call.path:glob "/**/x" then return false end end)\n}, undef],
+    [qq{default "allow"\non("\@open", function(call) if call.path:under "/usr/../tmp" then return false end end)\n}, qr/:2: "\/usr\/\.\.\/tmp" never matches/],
+);
+for my $case (@complaints) {
+    my ($text, $pattern) = @$case;
+    my $said = check(policy($text, 'complaint.lua'));
+    (my $name = $text) =~ s/\n/; /g;
+    is($said->{code}, $pattern ? 1 : 0, "$name status");
+    if ($pattern) { one_nurse_line($said, $pattern, "$name said") } else { is($said->{err}, '', "$name nothing to say") }
+}
+my $phased = check(policy(qq{default "allow"\nphase("serve", "listen")\ndeny("mkdir", "EROFS")\non("rmdir", function() end)\n}));
+like($phased->{out}, qr/^mkdir +both +mailbox +allow; phase serve: deny EROFS/m, 'a phase is shown where it changes something');
 
 # Each row of a call appears once on each architecture.
 my %seen;
@@ -71,6 +91,7 @@ for my $bad (@bad) {
     is($said->{code}, 125, "$name status");
     one_nurse_line($said, $pattern, "$name one line");
     is($said->{out}, '', "$name no table");
+    like($said->{err}, qr/, in: \S/, "$name the text of the line") if $said->{err} =~ /:\d+:/ && $said->{err} !~ /<eof>/;
 }
 is(check('-D', 'size=3', policy("param \"size\"\ndefault \"allow\"\n", 'parameter.lua'))->{code}, 0, 'a parameter that is given');
 
@@ -78,6 +99,8 @@ my $groups = check('--groups')->{out};
 like($groups, qr/\@\Q$_\E\b/, "group \@$_")
     for qw(stdio read write open stat file dir exec process thread signal memory time net ipc self ids admin unsafe);
 like($groups, qr/\@open\b.*\bopenat2\b/s, 'groups list their members');
+
+is(check('--calls')->{out}, slurp('doc/calls.md'), 'doc/calls.md is what the table says (make docs writes it)');
 
 # The policies that are shipped load, all rules reachable.
 for my $file (glob('scripts/*.lua scripts/examples/*.lua')) {

@@ -12,10 +12,12 @@
 #include "core/cli/commands.h"
 #include "core/route/route.h"
 
+enum { EXIT_COMPLAINTS = 1 };    /* the policy loads, but says what it can't mean */
+
 /* One call on one architecture, in words. */
 struct check_line {
     const char *route;
-    char verdict[48];
+    char verdict[96];
     char rule[256];
 };
 
@@ -30,10 +32,9 @@ static void line_rules(const struct policy_answer *answer, char *out, size_t siz
         snprintf(out + used, size - used, "%s%s", used ? " " : "", answer->verdict.rule);
 }
 
-static void line_verdict(const struct policy_answer *answer, char *out, size_t size)
+static void line_words(const struct verdict *verdict, const char *before, char *out, size_t size)
 {
-    const struct verdict *verdict = &answer->verdict;
-    const char *before = answer->constant ? "" : "Lua, else ", *name;
+    const char *name;
 
     switch (verdict->kind) {
     case VERDICT_ALLOW:
@@ -54,6 +55,16 @@ static void line_verdict(const struct policy_answer *answer, char *out, size_t s
         snprintf(out, size, "%skill", before);
         break;
     }
+}
+
+static void line_verdict(const struct policy_answer *answer, char *out, size_t size)
+{
+    line_words(&answer->verdict, answer->handlers ? "Lua, else " : "", out, size);
+    size_t used = strlen(out);
+    if (answer->phase && used < size)
+        used += (size_t)snprintf(out + used, size - used, "; phase %s: ", answer->phase);
+    if (answer->phase && used < size)
+        line_words(answer->in_phase, "", out + used, size - used);
 }
 
 /* A policy and the routes that follow from it. */
@@ -114,16 +125,25 @@ static int check_groups(void)
     return command_flush(0);
 }
 
+static int check_calls(void)
+{
+    policy_calls_print(stdout);
+    return command_flush(0);
+}
+
+static void check_complain(void *self, const char *where, const char *what)
+{
+    (void)self;
+    say_notice("%s: %s", where, what);
+}
+
 static void check_print(struct check *check)
 {
     const struct abi_call *row;
-    const char *rule;
 
     printf("%-24s %-7s %-8s %-24s %s\n", "CALL", "ON", "ROUTE", "VERDICT", "RULE");
     for (size_t i = 0; (row = abi_row(i)); i++)
         row_print(check, row);
-    for (size_t i = 0; (rule = policy_unreachable(check->policy, i)); i++)
-        say_notice("%s: no call reaches this rule: others before it answer them all", rule);
 }
 
 int command_check(struct settings *settings, char **operands)
@@ -134,6 +154,8 @@ int command_check(struct settings *settings, char **operands)
 
     if (settings->groups)
         return check_groups();
+    if (settings->calls)
+        return check_calls();
     if (!operands[0] || operands[1]) {
         say("check: which policy? (nurse check POLICY)");
         return EXIT_NURSE;
@@ -148,8 +170,8 @@ int command_check(struct settings *settings, char **operands)
         judge = policy_judge(check->policy);
         route_compute(&check->routes, &judge);
         check_print(check);
+        status = command_flush(policy_complain(check->policy, check_complain, NULL) ? EXIT_COMPLAINTS : 0);
         policy_free(check->policy);
-        status = command_flush(0);
     }
     free(check);
     return status;

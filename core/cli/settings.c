@@ -108,6 +108,13 @@ static int take_groups(struct settings *into, const char *value)
     return 0;
 }
 
+static int take_calls(struct settings *into, const char *value)
+{
+    (void)value;
+    into->calls = true;
+    return 0;
+}
+
 #define ROW_PARAM   {'D', NULL, "NAME=VALUE", "set a parameter of the policy; may repeat", take_param}
 #define ROW_QUIET   {'q', NULL, NULL, "say nothing but errors", take_quiet}
 #define ROW_VERBOSE {'v', NULL, NULL, "say more", take_verbose}
@@ -126,6 +133,7 @@ const struct option_row settings_run[] = {
 
 const struct option_row settings_check[] = {
     {0, "groups", NULL, "list the groups and their members", take_groups},
+    {0, "calls", NULL, "list every call with its arguments", take_calls},
     ROW_PARAM,
     ROW_QUIET,
     ROW_VERBOSE,

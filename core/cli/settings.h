@@ -27,6 +27,7 @@ struct settings {
     struct word_list params;      /* NAME=VALUE: cwd=..., then -D in order; the last of a name counts */
     char *cwd;                    /* the text of the first parameter; owned */
     bool groups;                  /* check --groups */
+    bool calls;                   /* check --calls */
 };
 
 /* All defaults, and the parameter "cwd", the directory that nurse was started in. Returns 0, or -1 after one line on stderr. */

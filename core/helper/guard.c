@@ -18,6 +18,7 @@
 #include "core/base/say.h"
 #include "core/helper/birth.h"
 #include "core/helper/call_private.h"
+#include "core/helper/guard.h"
 #include "core/helper/memory.h"
 #include "core/helper/tree.h"
 
@@ -336,6 +337,13 @@ static int guard_of(const struct abi_call *row)
                 *known = (int16_t)(i + 2);
     }
     return *known - 2;
+}
+
+bool guard_refuses(const struct abi_call *row)
+{
+    int i = guard_of(row);
+
+    return row->where == ABI_UNSAFE || (i >= 0 && (guards[i].guard == guard_fixed || guards[i].guard == guard_clone3));
 }
 
 int guard_call(struct call *call, int64_t *value)

@@ -26,6 +26,7 @@ struct rule {
     int handler;                             /* registry reference; LUA_NOREF: a constant */
     struct verdict verdict;                  /* of a constant */
     unsigned char rows[ROWS_MAX / CHAR_BIT]; /* bit i: names abi_row(i) */
+    unsigned char spelled[ROWS_MAX / CHAR_BIT];    /* ...and does so by its own name, not by a group */
 };
 
 struct rules { struct rule **list; size_t count; };

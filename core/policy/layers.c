@@ -238,35 +238,18 @@ void policy_explain(struct policy *p, enum abi_arch arch, const struct abi_call 
     out->constant = policy_judge(p).constant(p, arch, row, &out->verdict);
     if (!plan)
         return;
-    for (size_t i = 0; i < plan->stage_count; i++)
-        layers_join(&out->verdict, &plan->stages[i].otherwise);
+    for (size_t i = 0; i < plan->stage_count; i++) {
+        const struct stage *stage = &plan->stages[i];
+
+        if (!stage->phase) {
+            layers_join(&out->verdict, &stage->otherwise);
+        } else if (!out->phase) {
+            out->phase = stage->phase->name;
+            out->in_phase = &stage->otherwise;
+        }
+    }
     layers_final(&out->verdict);
     out->handlers = plan->handler_count;
     out->where = plan->where;
     out->watched = plan->after_count > 0;
-}
-
-/* Rows that the constants before the rule leave to it. */
-static bool layers_reaches(const struct layer *layer, size_t index)
-{
-    const struct rule *rule = layer->rules.list[index];
-
-    for (size_t byte = 0; byte < sizeof rule->rows; byte++) {
-        unsigned left = rule->rows[byte];
-        for (size_t i = 0; i < index && left; i++)
-            if (layer->rules.list[i]->handler == LUA_NOREF)
-                left &= ~(unsigned)layer->rules.list[i]->rows[byte];
-        if (left)
-            return true;
-    }
-    return false;
-}
-
-const char *policy_unreachable(struct policy *p, size_t wanted)
-{
-    for (size_t l = 0; l < p->layer_count; l++)
-        for (size_t i = 0; i < p->layers[l]->rules.count; i++)
-            if (!layers_reaches(p->layers[l], i) && wanted-- == 0)
-                return p->layers[l]->rules.list[i]->where;
-    return NULL;
 }

@@ -54,13 +54,18 @@ struct policy_answer {
     size_t handlers;               /* not constant: handlers in the order in which they are asked */
     const char *const *where;      /* their file:line, `handlers` of them */
     bool watched;                  /* after() sees the result */
+    const char *phase;             /* name of the first phase that will change it; NULL: none */
+    const struct verdict *in_phase;    /* and what it says, unless one of its handlers does */
 };
 void policy_explain(struct policy *policy, enum abi_arch arch, const struct abi_call *row, struct policy_answer *out);
 
-/* file:line of the i-th rule that no call can ever reach; NULL at the end. */
-const char *policy_unreachable(struct policy *policy, size_t i);
+/* Tell what is wrong with a policy that loads all the same, each with its file:line. Returns how many complaints there were. */
+typedef void policy_complaint(void *self, const char *where, const char *what);
+size_t policy_complain(struct policy *policy, policy_complaint *tell, void *self);
 
 /* Print a group's members (name without '@'), or all groups when the name is NULL. Returns 0, or -ENOENT. */
 int policy_group_print(FILE *out, const char *name);
+/* Print every call of the table with its arguments as policies see them, in Markdown: doc/calls.md. */
+void policy_calls_print(FILE *out);
 
 #endif

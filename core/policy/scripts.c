@@ -208,6 +208,46 @@ static int scripts_add(lua_State *L)
     return 0;
 }
 
+/* The line of a file, without the blanks around it; "" when there is none. */
+static void scripts_line(const char *path, int wanted, char *buf, size_t size)
+{
+    FILE *file = fopen(path, "re");
+    char *line = NULL;
+    size_t room = 0;
+
+    *buf = '\0';
+    for (int number = 1; file && getline(&line, &room, file) > 0; number++) {
+        if (number != wanted)
+            continue;
+        const char *start = line + strspn(line, " \t");
+        snprintf(buf, size, "%.*s", (int)strcspn(start, "\n"), start);
+        break;
+    }
+    free(line);
+    if (file)
+        fclose(file);
+}
+
+/* A mistake, with the text of the line that the message names: "PATH:LINE: what". */
+static void scripts_say_mistake(const char *message)
+{
+    char path[PATH_MAX], text[200];
+    int number, end = 0;
+
+    for (const char *colon = strchr(message, ':'); colon; colon = strchr(colon + 1, ':')) {
+        if (sscanf(colon, ":%d:%n", &number, &end) != 1 || end == 0 || (size_t)(colon - message) >= sizeof path)
+            continue;
+        snprintf(path, sizeof path, "%.*s", (int)(colon - message), message);
+        scripts_line(path, number, text, sizeof text);
+        if (*text) {
+            say("%s, in: %s", message, text);
+            return;
+        }
+        break;
+    }
+    say("%s", message);
+}
+
 int policy_add(struct policy *p, const char *name)
 {
     char path[PATH_MAX];
@@ -229,6 +269,6 @@ int policy_add(struct policy *p, const char *name)
     error = state_call(p, 1, 0, path, &message);
     p->loading = false;
     if (error != 0)
-        say("%s", message);
+        scripts_say_mistake(message);
     return error;
 }

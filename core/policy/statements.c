@@ -44,6 +44,11 @@ static void statements_set_row(struct rule *rule, size_t row)
     rule->rows[row / CHAR_BIT] |= (unsigned char)(1u << row % CHAR_BIT);
 }
 
+static void statements_spell_row(struct rule *rule, size_t row)
+{
+    rule->spelled[row / CHAR_BIT] |= (unsigned char)(1u << row % CHAR_BIT);
+}
+
 static bool statements_any(const struct abi_call *row)
 {
     (void)row;
@@ -96,6 +101,7 @@ static void statements_name(lua_State *L, struct rule *rule, struct word word, b
     if (word.len >= sizeof name || !abi_find(name))
         luaL_error(L, abi_group(name) < 0 ? "unknown system call '%s'" : "unknown system call '%s' (a group is written '@%s')", name, name);
     statements_set_row(rule, (size_t)(abi_find(name) - abi_row(0)));
+    statements_spell_row(rule, (size_t)(abi_find(name) - abi_row(0)));
 }
 
 /* Returns how many names there were. */
