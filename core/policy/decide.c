@@ -10,6 +10,7 @@
 
 #include "core/base/say.h"
 #include "core/policy/inside.h"
+#include "core/policy/text.h"
 
 static void decide_fault(struct policy *p, const char *where, const char *message, struct verdict *out)
 {
@@ -59,6 +60,63 @@ static struct verdict decide_ask_stage(struct policy *p, const struct plan *plan
     return stage->otherwise;
 }
 
+static void decide_set_integer(lua_State *L, const char *name, int value)
+{
+    lua_pushinteger(L, value);
+    lua_setfield(L, -2, name);
+}
+
+/* A NULL text sets nothing. */
+static void decide_set_string(lua_State *L, const char *name, const char *value)
+{
+    lua_pushstring(L, value);
+    lua_setfield(L, -2, name);
+}
+
+/* Calls handler{name=, call=, text=, errno=, rule=, why=, pid=, tid=, comm=}; runs protected. */
+static int decide_run_denied(lua_State *L)
+{
+    const struct verdict *verdict = lua_touserdata(L, 2);
+    struct call *call = object_call(L);
+    char line[4096];
+
+    lua_settop(L, 1);
+    lua_createtable(L, 0, 9);
+    text_call(call, line, sizeof line);
+    decide_set_string(L, "name", "denied");
+    decide_set_string(L, "call", call_row(call)->name);
+    decide_set_string(L, "text", line);
+    decide_set_string(L, "errno", verdict->kind == VERDICT_DENY ? abi_errno_name(verdict->error) : NULL);
+    decide_set_string(L, "rule", verdict->rule);
+    decide_set_string(L, "why", verdict->why);
+    decide_set_string(L, "comm", call_comm(call));
+    decide_set_integer(L, "pid", call_pid(call));
+    decide_set_integer(L, "tid", call_tid(call));
+    lua_call(L, 1, 0);
+    return 0;
+}
+
+static bool decide_is_told(const struct policy *p, const struct verdict *verdict)
+{
+    return p->hears_denials && !verdict->quiet && verdict->kind > VERDICT_EMULATE;
+}
+
+/* Tell the scripts of a denial. What they do with it changes nothing in the verdict. */
+static void decide_tell(struct policy *p, const struct verdict *verdict)
+{
+    const char *message;
+
+    for (size_t i = 0; i < p->event_count; i++) {
+        if (strcmp(p->events[i].name, "denied") != 0)
+            continue;
+        lua_pushcfunction(p->L, decide_run_denied);
+        lua_rawgeti(p->L, LUA_REGISTRYINDEX, p->events[i].handler);
+        lua_pushlightuserdata(p->L, (void *)verdict);
+        if (state_call(p, 2, 0, p->events[i].where, &message) != 0)
+            state_report(p, "%s", message);
+    }
+}
+
 static void decide_begin(struct policy *p, struct call *call)
 {
     p->call = call;
@@ -89,10 +147,12 @@ static void decide_call(void *self, struct call *call, struct verdict *out)
         if (layers_join(out, &verdict) && verdict.why)
             out->why = strcpy(p->reason, verdict.why);
     }
+    layers_final(out);
     if (plan->trigger_count && out->kind <= VERDICT_EMULATE)
         phases_look(p, plan, call);
+    if (decide_is_told(p, out))
+        decide_tell(p, out);
     decide_end(p);
-    layers_final(out);
     if (host_stopped(p))    /* the end is near: until it comes nothing more is let through, and nobody needs to be told */
         *out = (struct verdict){ .kind = VERDICT_DENY, .error = EPERM, .rule = out->rule, .quiet = true };
 }
@@ -107,7 +167,7 @@ static bool decide_constant(void *self, enum abi_arch arch, const struct abi_cal
         return true;
     *out = plan->floor;
     layers_final(out);
-    return plan->constant;
+    return plan->constant && !decide_is_told(self, out);
 }
 
 static bool decide_watches(void *self, const struct abi_call *row)
@@ -185,12 +245,6 @@ static bool decide_after(void *self, struct call *call, int64_t *result)
     bool replaced = p->result != *result;
     *result = p->result;
     return replaced;
-}
-
-static void decide_set_integer(lua_State *L, const char *name, int value)
-{
-    lua_pushinteger(L, value);
-    lua_setfield(L, -2, name);
 }
 
 /* [-0, +0] how a process ended, in the table on top: status as a shell shows it, and the signal if there was one. */

@@ -83,6 +83,7 @@ struct policy {
     size_t phase_count;
     struct event_rule *events;
     size_t event_count;
+    bool hears_denials;            /* there is an event "denied" */
     struct plan *plans;            /* one for each row; NULL until compiled */
     size_t row_count;
     const struct abi_call *first_row;

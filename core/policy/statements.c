@@ -240,7 +240,7 @@ static int statement_after(lua_State *L)
     return statements_handler(L, &statements_open_layer(L, "after")->policy->afters, false);
 }
 
-static const char *const event_names[] = { "start", "fork", "exec", "exit", "signal", "error", NULL };
+static const char *const event_names[] = { "start", "fork", "exec", "exit", "signal", "error", "denied", NULL };
 
 static int statement_event(lua_State *L)
 {
@@ -252,6 +252,7 @@ static int statement_event(lua_State *L)
     p->events = state_grow(L, p->events, p->event_count, sizeof *p->events);
     lua_settop(L, 2);
     int handler = luaL_ref(L, LUA_REGISTRYINDEX);
+    p->hears_denials |= strcmp(name, "denied") == 0;
     p->events[p->event_count++] = (struct event_rule){ .name = name, .where = where, .handler = handler };
     return 0;
 }
