@@ -173,6 +173,7 @@ const char *statements_where(lua_State *L, const struct layer *layer);
 
 /* scripts.c */
 struct layer *scripts_layer(lua_State *L, const char *path, struct layer *script);
+void scripts_run_file(lua_State *L, struct layer *layer, const char *path);    /* [-0, +0] */
 int scripts_include(lua_State *L);    /* Lua functions; first upvalue: the layer */
 int scripts_require(lua_State *L);
 int scripts_load(lua_State *L);

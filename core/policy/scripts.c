@@ -100,7 +100,7 @@ static const char *scripts_skip_comment(const char *text, size_t *size)
     return start;
 }
 
-static void scripts_run_file(lua_State *L, struct layer *layer, const char *path)
+void scripts_run_file(lua_State *L, struct layer *layer, const char *path)
 {
     size_t size;
 
