@@ -152,6 +152,7 @@ static int why_answer(struct why *why)
     struct asked *asked = &why->asked;
 
     ask_call(why->ask, &why->written, asked);
+    ask_guard(asked);
     if (asked->error) {
         const char *name = abi_errno_name(asked->error);
 

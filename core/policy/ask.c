@@ -73,9 +73,13 @@ void ask_call(struct ask *ask, const struct written *written, struct asked *out)
     }
     if (!out->entry->constant && written->row->where != ABI_UNSAFE)
         ask->judge.decide(ask->judge.self, out->call, &out->verdict);
-    if (out->verdict.kind == VERDICT_ALLOW)
-        out->guard = alone_guard(out->call, &out->guard_value);
     text_call(out->call, out->after, sizeof out->after);
+}
+
+void ask_guard(struct asked *asked)
+{
+    if (asked->call && asked->verdict.kind == VERDICT_ALLOW)
+        asked->guard = alone_guard(asked->call, &asked->guard_value);
 }
 
 void ask_end(struct asked *asked)

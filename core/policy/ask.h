@@ -19,7 +19,7 @@ struct asked {
     int error;                          /* errno with which the kernel answers, so that no policy is asked; 0: it was asked */
     const struct route_entry *entry;    /* which way the call goes */
     struct verdict verdict;
-    enum alone_guard guard;             /* of a call that was allowed, else ALONE_PASSES */
+    enum alone_guard guard;             /* of an allowed call, once ask_guard() was asked; else ALONE_PASSES */
     int64_t guard_value;
     char before[ASK_LINE], after[ASK_LINE];    /* the call as tostring() has it: as it was written, as the policy left it */
 };
@@ -31,6 +31,9 @@ void ask_close(struct ask *ask);
 /* Fill *out; ended by ask_end(), one at a time. */
 void ask_call(struct ask *ask, const struct written *written, struct asked *out);
 void ask_end(struct asked *asked);
+
+/* What nurse's own rules say to an allowed call; some of them say it on stderr as well. */
+void ask_guard(struct asked *asked);
 
 /* What the program gets of an allowed call when the kernel gave `result`: after() may replace it. */
 int64_t ask_after(struct ask *ask, struct asked *asked, int64_t result);

@@ -394,8 +394,9 @@ static void expect_arguments(lua_State *L, struct testing *t, int index)
 /* What the program gets, when the kernel gives `returns`. */
 static int64_t expect_outcome(struct testing *t, int64_t returns)
 {
-    const struct asked *asked = &t->asked;
+    struct asked *asked = &t->asked;
 
+    ask_guard(asked);
     if (asked->error)
         return -asked->error;
     if (asked->verdict.kind == VERDICT_EMULATE)
@@ -527,8 +528,8 @@ static void recorded_call(struct testing *t, struct recording *r)
     verdict_got(&t->asked, got, sizeof got);
     if (!verdict_matches(expected, got))
         recorded_problem(t, r, got, expected);
-    else if (t->written.has_result)
-        expect_outcome(t, t->written.result);
+    else if (t->written.has_result && t->asked.verdict.kind == VERDICT_ALLOW)
+        ask_after(t->ask, &t->asked, t->written.result);
     ask_end(&t->asked);
 }
 
