@@ -62,8 +62,8 @@ static void why_call(struct why *why)
     if (strcmp(why->asked.before, why->asked.after) != 0)
         why_print("becomes", why->asked.after);
     for (int i = 0; i < 6; i++)
-        if (row->args[i].type >= ABI_PATH && row->args[i].type <= ABI_PATH_OPEN && call_path(why->asked.call, i, &path) == 0)
-            why_print(row->args[i].name, path);
+        if (call_path(why->asked.call, i, &path) == 0)
+            why_print(row->args[i].type >= ABI_PATH && row->args[i].type <= ABI_PATH_OPEN ? row->args[i].name : "addr", path);
     why_argv(why);
 }
 

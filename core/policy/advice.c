@@ -104,25 +104,38 @@ static void advice_open(struct advice *a, struct call *call, int i)
         advice_add(a, " and not call.flags:has \"O_TRUNC\"");
 }
 
+/* The bytes of the address of argument i; false when there is none. */
+static bool advice_has_addr(struct call *call, int i, struct text_addr *addr)
+{
+    const void *bytes;
+    enum abi_type type = call_row(call)->args[i].type;
+
+    if (!call_arg(call, i) || (type == ABI_ADDR_IN ? call_bytes(call, i, &bytes, &addr->len) : call_name(call, i, &bytes, &addr->len)) != 0 ||
+        addr->len == 0 || addr->len > sizeof addr->raw)
+        return false;
+    memcpy(&addr->raw, bytes, addr->len);
+    return true;
+}
+
 static void advice_addr(struct advice *a, struct call *call, int i)
 {
     struct text_addr addr = { .len = 0 };
-    const void *bytes;
+    const char *path;
     char text[256];
 
-    if (!call_arg(call, i) || call_bytes(call, i, &bytes, &addr.len) != 0 || addr.len > sizeof addr.raw)
+    if (!advice_has_addr(call, i, &addr))
         return;
-    memcpy(&addr.raw, bytes, addr.len);
+    advice_and(a);
+    advice_add(a, "call.addr and ");
     if (text_addr_ip(&addr, text, sizeof text) == 0) {
-        advice_and(a);
-        advice_add(a, "call.addr and call.addr.ip == \"%s\" and call.addr.port == %d", text, text_addr_port(&addr));
+        advice_add(a, "call.addr.ip == \"%s\" and call.addr.port == %d", text, text_addr_port(&addr));
     } else if (text_addr_path(&addr, text, sizeof text) >= 0) {
-        advice_and(a);
-        advice_add(a, "call.addr and call.addr.family == \"AF_UNIX\" and call.addr.path == ");
-        advice_quote(a, text);
+        advice_add(a, "call.addr.family == \"AF_UNIX\" and call.addr.path == ");
+        advice_quote(a, call_path(call, i, &path) == 0 ? path : text);
     } else if (text_addr_family(&addr)) {
-        advice_and(a);
-        advice_add(a, "call.addr and call.addr.family == \"%s\"", text_addr_family(&addr));
+        advice_add(a, "call.addr.family == \"%s\"", text_addr_family(&addr));
+    } else {
+        a->vague = true;
     }
 }
 
@@ -135,7 +148,7 @@ static void advice_conditions(struct advice *a, struct call *call)
             advice_path(a, call, i);
         if (row->args[i].type == ABI_PATH_OPEN)
             advice_open(a, call, i);
-        if (row->args[i].type == ABI_ADDR_IN)
+        if (row->args[i].type == ABI_ADDR_IN || row->args[i].type == ABI_MSG_IN || row->args[i].type == ABI_MMSG_IN)
             advice_addr(a, call, i);
     }
 }

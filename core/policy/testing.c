@@ -522,6 +522,10 @@ static void recorded_call(struct testing *t, struct recording *r)
 {
     char expected[64], got[64];
 
+    if (strcmp(t->written.mark, "refused by nurse") == 0) {    /* the policy's verdict isn't known */
+        r->skipped++;
+        return;
+    }
     r->calls++;
     recorded_expects(&t->written, r->verdict, expected, sizeof expected);
     ask_call(t->ask, &t->written, &t->asked);

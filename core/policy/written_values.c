@@ -581,7 +581,7 @@ static int value_iov(struct reader *reader, struct span text, uint64_t *list)
         given = *part.at == '{' && field_number(part, "iov_len", &size);
         base = part;
         if (*part.at != '{' || (span_field(part, "iov_base", &base) && *base.at == '"')) {
-            at = (uint64_t)(uintptr_t)value_bytes(reader, base, CALL_BYTES_MAX / 16, &length);
+            at = (uint64_t)(uintptr_t)value_bytes(reader, base, size < CALL_BYTES_MAX ? (size_t)size : CALL_BYTES_MAX, &length);
             size = given ? size : length;
         }
         memcpy(vector + 2 * count * width, &at, width);
@@ -614,14 +614,15 @@ static int value_time(struct reader *reader, int i, struct span text, size_t siz
 
     if (*text.at == '{') {
         field_number(text, "tv_sec", &seconds);
-        field_number(text, "tv_nsec", &rest);
+        if (!field_number(text, "tv_nsec", &rest))
+            field_number(text, "tv_usec", &rest);
     } else {
         snprintf(number, sizeof number, "%.*s", (int)(text.length < sizeof number ? text.length : 0), text.at);
         double value = strtod(number, &end);
         if (end == number || *end || !(value >= 0 && value < 1e15))
             return value_expected(reader, i, text, "a number of seconds");
         seconds = (uint64_t)value;
-        rest = (uint64_t)((value - (double)seconds) * 1e9);
+        rest = (uint64_t)((value - (double)seconds) * (value_arg(reader, i)->shape == ABI_TIMEVAL ? 1e6 : 1e9));
     }
     if (into) {
         memcpy(into, &seconds, size / 2);    /* little-endian */
@@ -632,14 +633,11 @@ static int value_time(struct reader *reader, int i, struct span text, size_t siz
 
 static int read_struct(struct reader *reader, int i, struct span text)
 {
-    static const char *const times[] = { "req", "timeout", "abs_timeout" };
     const struct abi_arg *arg = value_arg(reader, i);
-    size_t size = reader->out->arch == ABI_I386 ? arg->size32 : arg->size;
 
-    for (size_t k = 0; k < sizeof times / sizeof *times; k++)
-        if (strcmp(arg->name, times[k]) == 0 && !span_is(text, "NULL") && !span_begins(text, "0x"))
-            return value_time(reader, i, text, size);
-    return read_number(reader, i, text);
+    if (arg->shape == ABI_BLOB || span_is(text, "NULL") || span_begins(text, "0x"))
+        return read_number(reader, i, text);
+    return value_time(reader, i, text, reader->out->arch == ABI_I386 ? arg->size32 : arg->size);
 }
 
 /* What the kernel fills: its contents don't matter before, unless a recording has them for after(). */
@@ -709,6 +707,8 @@ static void address_host(struct address *a, struct span part)
 {
     const char *quote = memchr(part.at, '"', part.length);
 
+    if (!quote && memchr(part.at, '=', part.length))    /* sin6_flowinfo=... */
+        return;
     if (quote) {
         part = span_after(part, (size_t)(quote - part.at) + 1);
         part.length = strcspn(part.at, "\"") < part.length ? strcspn(part.at, "\"") : part.length;
@@ -804,19 +804,14 @@ static int read_address(struct reader *reader, int i, struct span text)
     return value_sockaddr(reader, i, text, &reader->out->args[i], &reader->data[i]);
 }
 
-/* {msg_name={...}, msg_iov=[...], ...}; in words also the address alone. */
-static int read_message(struct reader *reader, int i, struct span text)
+/* {msg_name={...}, msg_iov=[...], ...}, in words also the address alone: struct msghdr at `into`, which has room for seven words. */
+static int value_message(struct reader *reader, int i, struct span text, unsigned char *into)
 {
-    bool narrow = reader->out->arch == ABI_I386;
+    size_t width = reader->out->arch == ABI_I386 ? 4 : 8, length = 0;
     uint64_t word[7] = { 0 };    /* name, namelen, iov, iovlen, control, controllen, flags */
-    struct span field;
-    size_t length = 0;
-    unsigned char *into = memory_take(reader, sizeof word);
+    struct span field = text;
 
-    if (value_address(reader, i, text))
-        return 0;
-    field = text;
-    if ((*text.at != '{' || span_field(text, "msg_name", &field)) && !span_is(field, "NULL")) {
+    if ((*text.at != '{' || span_field(text, "msg_name", &field)) && !span_is(field, "NULL") && !span_begins(field, "0x")) {
         if (value_sockaddr(reader, i, field, &word[0], &length) != 0)
             return -1;
         word[1] = length;
@@ -825,11 +820,41 @@ static int read_message(struct reader *reader, int i, struct span text)
         int count = value_iov(reader, field, &word[2]);
 
         if (count < 0)
-            return value_expected(reader, i, field, "a list of buffers [{iov_base=\"...\", iov_len=N}]");
+            return -1;
         word[3] = (uint64_t)count;
     }
-    for (int k = 0; into && k < 7; k++)
-        memcpy(into + (size_t)k * (narrow ? 4 : 8), &word[k], narrow ? 4 : 8);
+    for (int k = 0; k < 7; k++)
+        memcpy(into + (size_t)k * width, &word[k], width);    /* little-endian */
+    return 0;
+}
+
+static int read_message(struct reader *reader, int i, struct span text)
+{
+    unsigned char *into = memory_take(reader, ROOM);
+
+    if (value_address(reader, i, text))
+        return 0;
+    return into && value_message(reader, i, text, into) == 0 ? value_pointer(reader, i, into) : -1;
+}
+
+/* [{msg_hdr={...}, msg_len=5}, ...] of sendmmsg; nurse shows the first message, without the list. */
+static int read_messages(struct reader *reader, int i, struct span text)
+{
+    size_t size = reader->out->arch == ABI_I386 ? 32 : 64, count = 0;
+    unsigned char *into = memory_take(reader, ELEMENTS * size);
+    bool list = *text.at == '[';
+    struct span rest = list ? span_inside(text) : text, part, header;
+
+    if (value_address(reader, i, text))
+        return 0;
+    while (into && count < ELEMENTS && (list ? span_part(&rest, &part) : count == 0)) {
+        header = part = list ? part : text;
+        if (*part.at == '{')
+            span_field(part, "msg_hdr", &header);
+        if (value_message(reader, i, header, into + size * count++) != 0)
+            return -1;
+    }
+    reader->data[i] = count;
     return value_pointer(reader, i, into);
 }
 
@@ -840,7 +865,7 @@ static int (*const readers[])(struct reader *reader, int i, struct span text) = 
     [ABI_PATH] = read_string, [ABI_PATH_LINK] = read_string, [ABI_PATH_NAME] = read_string, [ABI_PATH_AT] = read_string,
     [ABI_PATH_OPEN] = read_string, [ABI_STRING] = read_string, [ABI_STRINGS] = read_strings, [ABI_OPEN_HOW] = read_how,
     [ABI_ADDR_IN] = read_address, [ABI_ADDR_OUT] = read_filled, [ABI_BUF_IN] = read_buffer, [ABI_BUF_OUT] = read_filled,
-    [ABI_IOV_IN] = read_iov, [ABI_IOV_OUT] = read_iov, [ABI_MSG_IN] = read_message, [ABI_MSG_OUT] = read_filled,
+    [ABI_IOV_IN] = read_iov, [ABI_IOV_OUT] = read_iov, [ABI_MSG_IN] = read_message, [ABI_MMSG_IN] = read_messages, [ABI_MSG_OUT] = read_filled,
     [ABI_STRUCT_IN] = read_struct, [ABI_STRUCT_OUT] = read_filled,
 };
 
@@ -860,7 +885,8 @@ int value_read(struct reader *reader, int i, struct span text)
 
 static bool is_data(enum abi_type type)
 {
-    return type == ABI_BUF_IN || type == ABI_BUF_OUT || type == ABI_ADDR_IN || type == ABI_OPEN_HOW || type == ABI_IOV_IN || type == ABI_IOV_OUT;
+    return type == ABI_BUF_IN || type == ABI_BUF_OUT || type == ABI_ADDR_IN || type == ABI_OPEN_HOW || type == ABI_IOV_IN || type == ABI_IOV_OUT ||
+           type == ABI_MMSG_IN;
 }
 
 static bool is_filled(enum abi_type type)
@@ -871,7 +897,7 @@ static bool is_filled(enum abi_type type)
 /* A length that follows from the argument before it. */
 static bool is_length(const struct abi_call *row, int i)
 {
-    return i > 0 && row->args[i].type == ABI_SIZE && is_data(row->args[i - 1].type);
+    return i > 0 && (row->args[i].type == ABI_SIZE || row->args[i - 1].type == ABI_MMSG_IN) && is_data(row->args[i - 1].type);
 }
 
 static bool is_path(enum abi_type type)
