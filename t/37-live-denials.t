@@ -32,6 +32,8 @@ for my $class (64, 32) {
         like(shift @lines, qr/^nurse: denied with EACCES by \S+deny\.lua:1 \(not this one\): open(?:at)?\(.*"\Q$work\E\/secret", O_RDONLY\S*\)$/, "$kind: call, rule and reason are told");
         my $place = $class == 64 ? qr/, libc\.so\.6: \w*open\w*\+0x[0-9a-f]+/ : qr//;    # a 32-bit call comes by the VDSO or what stands for it
         like(shift @lines, qr/^nurse:   in acts \(pid \d+\)$place; of \Q$work\E\/secret$/, "$kind: where in the program, and the path");
+        like(shift @lines, qr/^nurse:   to allow it, above \S+deny\.lua:1: on\("\@open", function\(call\) if call\.path == "\Q$work\E\/secret" .*then return call:allow\(\) end end\)$/,
+            "$kind: a rule to paste");
         is(shift @lines, 'nurse: 3 calls were denied:', "$kind: a summary, without what was not worth telling");
         like(shift @lines, qr/^nurse: +3  open(?:at)? \Q$work\E\/secret, denied with EACCES by \S+deny\.lua:1$/, "$kind: each kind is counted");
         is("@lines", '', "$kind: nothing is told twice");
@@ -48,6 +50,16 @@ $run = nurse($policy, [], [$python, '-c', 'import ctypes, os; c = ctypes.CDLL(No
 like($run->{out}, qr/^-1 1$/m, 'io_uring is refused');
 like($run->{err}, qr/^nurse: denied with EPERM by nurse itself, whatever the policy says: io_uring_setup\(1, NULL\)$/m, '... and told');
 like($run->{err}, qr/^nurse: denied with EPERM by nurse itself, whatever the policy says: kill\(\d+, SIGKILL\)$/m, 'so is what a keystone rule refuses');
+
+# --- the advice works: pasted where it says, the call is allowed ----------------------------------------------
+$run = nurse($policy, [], [program('acts', 64), "open:$work/secret"]);
+my ($advice) = $run->{err} =~ /^nurse:   to allow it, above \S+:1: (.*)$/m;
+$run = nurse(policy($advice . "\n" . slurp($policy)), [], [program('acts', 64), "open:$work/secret", "open:$work/secret"]);
+like($run->{out}, qr/^open:\S+ = \d+\nopen:\S+ = \d+\n\z/, 'the rule that was proposed allows the call') or diag($advice, $run->{err});
+is($run->{err}, '', '... and nothing is left to tell');
+my $veiled = nurse(policy(qq{local unveil = require "nurse.unveil"\nunveil("/usr", "rx") unveil("/lib", "rx") unveil("/etc/ld.so.cache", "r") unveil("/proc", "r")\ndefault "allow"\n}), [], [program('acts', 64), "open:$work/secret"]);
+like($veiled->{err}, qr/^nurse: denied with ENOENT by \S+:\d+/m, 'a module denies at the line of the policy that asked for it');
+unlike($veiled->{err}, qr/to allow it/, '... and no rule of the script would help');
 
 # --- names that would forge a line, and many of them ---------------------------------------------------------
 my $all = policy(qq{on("\@open", function(call) if call.path:under "$work" then return call:deny "EACCES" end end) default "allow"\n});

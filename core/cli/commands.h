@@ -17,6 +17,8 @@ struct command {
 
 int command_run(struct settings *settings, char **operands);
 int command_check(struct settings *settings, char **operands);
+int command_why(struct settings *settings, char **operands);
+int command_test(struct settings *settings, char **operands);
 int command_doctor(struct settings *settings, char **operands);
 
 /* End of a command that printed to stdout: its status, or EXIT_NURSE after one line when the output was lost. */

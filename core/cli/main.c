@@ -19,8 +19,8 @@ static const struct command commands[] = {
     {"learn", "", "", NULL, NULL},
     {"debug", "", "", NULL, NULL},
     {"explain", "", "", NULL, NULL},
-    {"why", "", "", NULL, NULL},
-    {"test", "", "", NULL, NULL},
+    {"why", "CALL [ARG...]", "would this call pass? which rule decides, what would allow it; runs nothing", settings_why, command_why},
+    {"test", "FILE.lua...", "unit tests of policies: calls in, verdicts out, TAP", settings_test, command_test},
     {"convert", "", "", NULL, NULL},
 };
 

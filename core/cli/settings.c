@@ -32,7 +32,7 @@ static int choose(const char *option, const char *value, const char *const *word
     for (int i = 0; words[i]; i++)
         if (strcmp(words[i], value) == 0)
             return i;
-    say("%s=%s: no such choice (nurse run --help lists them)", option, value);
+    say("%s=%s: no such choice (--help lists them)", option, value);
     return -1;
 }
 
@@ -115,6 +115,15 @@ static int take_calls(struct settings *into, const char *value)
     return 0;
 }
 
+static int take_arch(struct settings *into, const char *value)
+{
+    static const char *const words[] = {"x86_64", "i386", NULL};    /* ORDER enum abi_arch */
+    int i = choose("--arch", value, words);
+
+    into->arch = i < 0 ? ABI_X86_64 : (enum abi_arch)i;
+    return i < 0 ? -1 : 0;
+}
+
 #define ROW_PARAM   {'D', NULL, "NAME=VALUE", "set a parameter of the policy; may repeat", take_param}
 #define ROW_QUIET   {'q', NULL, NULL, "say nothing but errors", take_quiet}
 #define ROW_VERBOSE {'v', NULL, NULL, "say more", take_verbose}
@@ -135,6 +144,24 @@ const struct option_row settings_check[] = {
     {0, "groups", NULL, "list the groups and their members", take_groups},
     {0, "calls", NULL, "list every call with its arguments", take_calls},
     ROW_PARAM,
+    ROW_QUIET,
+    ROW_VERBOSE,
+    {0},
+};
+
+const struct option_row settings_why[] = {
+    {'p', NULL, "POLICY", "a script or its name; may repeat, the strictest verdict wins", take_policy},
+    ROW_PARAM,
+    {0, "arch", "x86_64|i386", "whose system call it is (default: x86_64)", take_arch},
+    {0, "on-error", "deny|kill", "what a mistake in the policy does to the call (default: deny)", take_on_error},
+    ROW_QUIET,
+    ROW_VERBOSE,
+    {0},
+};
+
+const struct option_row settings_test[] = {
+    ROW_PARAM,
+    {0, "on-error", "deny|kill", "what a mistake in the policy does to the call (default: deny)", take_on_error},
     ROW_QUIET,
     ROW_VERBOSE,
     {0},

@@ -28,6 +28,7 @@ struct settings {
     char *cwd;                    /* the text of the first parameter; owned */
     bool groups;                  /* check --groups */
     bool calls;                   /* check --calls */
+    enum abi_arch arch;           /* why --arch */
 };
 
 /* All defaults, and the parameter "cwd", the directory that nurse was started in. Returns 0, or -1 after one line on stderr. */
@@ -35,7 +36,7 @@ int settings_init(struct settings *settings);
 void settings_free(struct settings *settings);
 
 /* Each table ends with an empty row. */
-extern const struct option_row settings_run[], settings_check[], settings_none[];
+extern const struct option_row settings_run[], settings_check[], settings_why[], settings_test[], settings_none[];
 
 /* Load these policies as layers, with the settings' parameters; none: the shipped `default`. The caller owns the result: policy_free().
  * Returns NULL after one line on stderr. The settings must outlive the policy. */

@@ -64,9 +64,4 @@ int call_fd(struct call *call, int fd, char *path, size_t size, const char **kin
 ssize_t call_read(struct call *call, uint64_t addr, void *buf, size_t count);
 ssize_t call_write(struct call *call, uint64_t addr, const void *buf, size_t count);
 
-/* For tests of the policy room: a call of process `pid` (its own memory when that is getpid()) that is judged, but never carried
- * out. Returns 0 or -errno; ended by call_end_test(). */
-int call_for_test(struct call **out, enum abi_arch arch, const struct abi_call *row, const uint64_t args[6], pid_t pid);
-void call_end_test(struct call *call);
-
 #endif

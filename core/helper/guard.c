@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "core/base/say.h"
+#include "core/helper/alone.h"
 #include "core/helper/birth.h"
 #include "core/helper/call_private.h"
 #include "core/helper/guard.h"
@@ -301,25 +302,31 @@ static int guard_old_mmap(struct call *call, int64_t *value)
     return PASS;
 }
 
+/* How a guard looks at a call: LOOKS: it only looks, so a call that will never be made may be put before it; ACTS: it does something, or its
+ * answer takes a sandbox; FREE: it does something, but never refuses. */
+enum guard_way { LOOKS, ACTS, FREE };
+
 static const struct {
     const char *name;
     int (*guard)(struct call *call, int64_t *value);
+    enum guard_way way;
 } guards[] = {
-    { "open", guard_open }, { "openat", guard_open }, { "openat2", guard_open }, { "creat", guard_open },
-    { "truncate", guard_truncate }, { "truncate64", guard_truncate },
-    { "readlink", guard_readlink }, { "readlinkat", guard_readlink },
-    { "prctl", guard_prctl }, { "exit", guard_exit },
-    { "kill", guard_kill }, { "rt_sigqueueinfo", guard_kill },
-    { "tkill", guard_pid }, { "tgkill", guard_pid }, { "rt_tgsigqueueinfo", guard_pid }, { "pidfd_open", guard_pid },
-    { "clone", guard_clone }, { "clone3", guard_clone3 }, { "rseq", guard_rseq },
-    { "setuid", guard_ids }, { "setgid", guard_ids }, { "setreuid", guard_ids }, { "setregid", guard_ids }, { "setresuid", guard_ids },
-    { "setresgid", guard_ids }, { "setfsuid", guard_ids }, { "setfsgid", guard_ids }, { "setuid32", guard_ids }, { "setgid32", guard_ids },
-    { "setreuid32", guard_ids }, { "setregid32", guard_ids }, { "setresuid32", guard_ids }, { "setresgid32", guard_ids },
-    { "setfsuid32", guard_ids }, { "setfsgid32", guard_ids },
-    { "setgroups", guard_fixed }, { "setgroups32", guard_fixed }, { "capset", guard_fixed }, { "unshare", guard_fixed }, { "setns", guard_fixed },
-    { "chroot", guard_fixed }, { "pivot_root", guard_fixed },
-    { "chdir", guard_chdir }, { "fchdir", guard_chdir },
-    { "mmap", guard_old_mmap },
+    { "open", guard_open, LOOKS }, { "openat", guard_open, LOOKS }, { "openat2", guard_open, LOOKS }, { "creat", guard_open, LOOKS },
+    { "truncate", guard_truncate, LOOKS }, { "truncate64", guard_truncate, LOOKS },
+    { "readlink", guard_readlink, FREE }, { "readlinkat", guard_readlink, FREE },
+    { "prctl", guard_prctl, LOOKS }, { "exit", guard_exit, FREE },
+    { "kill", guard_kill, ACTS }, { "rt_sigqueueinfo", guard_kill, ACTS },
+    { "tkill", guard_pid, ACTS }, { "tgkill", guard_pid, ACTS }, { "rt_tgsigqueueinfo", guard_pid, ACTS }, { "pidfd_open", guard_pid, ACTS },
+    { "clone", guard_clone, LOOKS }, { "clone3", guard_clone3, LOOKS }, { "rseq", guard_rseq, FREE },
+    { "setuid", guard_ids, LOOKS }, { "setgid", guard_ids, LOOKS }, { "setreuid", guard_ids, LOOKS }, { "setregid", guard_ids, LOOKS },
+    { "setresuid", guard_ids, LOOKS }, { "setresgid", guard_ids, LOOKS }, { "setfsuid", guard_ids, LOOKS }, { "setfsgid", guard_ids, LOOKS },
+    { "setuid32", guard_ids, LOOKS }, { "setgid32", guard_ids, LOOKS }, { "setreuid32", guard_ids, LOOKS }, { "setregid32", guard_ids, LOOKS },
+    { "setresuid32", guard_ids, LOOKS }, { "setresgid32", guard_ids, LOOKS }, { "setfsuid32", guard_ids, LOOKS },
+    { "setfsgid32", guard_ids, LOOKS },
+    { "setgroups", guard_fixed, LOOKS }, { "setgroups32", guard_fixed, LOOKS }, { "capset", guard_fixed, LOOKS },
+    { "unshare", guard_fixed, LOOKS }, { "setns", guard_fixed, LOOKS }, { "chroot", guard_fixed, LOOKS }, { "pivot_root", guard_fixed, LOOKS },
+    { "chdir", guard_chdir, FREE }, { "fchdir", guard_chdir, FREE },
+    { "mmap", guard_old_mmap, FREE },
 };
 
 enum { GUARDS = sizeof guards / sizeof *guards };
@@ -356,4 +363,52 @@ int guard_call(struct call *call, int64_t *value)
         return ANSWER;
     *value = -keystone_refuses(&call->process->space->keystone, call->row, call->args);
     return *value ? ANSWER : PASS;
+}
+
+/* Whether the keystone's answer takes more than the call: with nurse's memory everywhere, or the process that it names as the helper, it would
+ * be refused. */
+static bool guard_depends(const struct call *call)
+{
+    const struct keystone_rule *rule = keystone_rule(call->row);
+    struct keystone everywhere = { .range = { { 0, UINT64_MAX } } };
+
+    for (int k = 0; rule && k < 2; k++) {
+        pid_t named = (pid_t)call->args[(k ? rule->b : rule->a) % 6];
+
+        everywhere.helper = named > 0 ? named : -1;
+        if (keystone_refuses(&everywhere, call->row, call->args))
+            return true;
+    }
+    return false;
+}
+
+/* Writing to its own memory is what a process outside of a sandbox can't be asked about by way of guard_open(): it is the helper itself, whose
+ * procfs directory isn't there for calls. */
+static bool guard_own_memory(struct call *call)
+{
+    const char *canonical = call->path_count ? call->paths[0].pin.canonical : "", *base = strrchr(canonical, '/');
+    char own[32];
+    uint64_t flags;
+
+    snprintf(own, sizeof own, "/proc/%d/", call->process->pid);
+    return base && call->row->args[call->paths[0].arg].type == ABI_PATH_OPEN && strncmp(canonical, own, strlen(own)) == 0 &&
+           strcmp(base, "/mem") == 0 && call_open_flags(call, &flags) && (flags & O_ACCMODE) != O_RDONLY && !(flags & O_PATH);
+}
+
+enum alone_guard alone_guard(struct call *call, int64_t *value)
+{
+    static const struct keystone nowhere = { .helper = -1 };
+    int i = guard_of(call->row);
+
+    *value = 0;
+    if (i >= 0 && guards[i].way == LOOKS && guards[i].guard(call, value) == ANSWER)
+        return ALONE_REFUSED;
+    if (guard_own_memory(call)) {
+        *value = -EACCES;
+        return ALONE_REFUSED;
+    }
+    *value = -keystone_refuses(&nowhere, call->row, call->args);
+    if (*value)
+        return ALONE_REFUSED;
+    return (i >= 0 && guards[i].way == ACTS) || guard_depends(call) ? ALONE_UNKNOWN : ALONE_PASSES;
 }

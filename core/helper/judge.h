@@ -21,6 +21,7 @@ struct verdict {
     int64_t value;        /* VERDICT_EMULATE */
     const char *rule;     /* "policy.lua:12", lives as long as the judge; NULL: none named it */
     bool quiet;           /* VERDICT_DENY: expected, nobody needs to be told */
+    bool module;          /* the rule is a module's: no rule of the script can stand before it */
     const char *why;      /* the policy's own words about it, or NULL; valid until the judge is asked again */
 };
 

@@ -25,7 +25,7 @@ static bool decide_read_verdict(struct policy *p, const struct rule *rule, struc
 {
     char message[PLACE_MAX + 64];
 
-    *out = (struct verdict){ .rule = rule->where, .quiet = p->quiet, .why = p->why[0] ? p->why : NULL };
+    *out = (struct verdict){ .rule = rule->where, .module = rule->module, .quiet = p->quiet, .why = p->why[0] ? p->why : NULL };
     int said = verdicts_read(p->L, -1, out);
     if (said < 0) {
         snprintf(message, sizeof message, "%s: the handler returned a %s, not a verdict", rule->where, luaL_typename(p->L, -1));

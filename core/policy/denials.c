@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "core/base/say.h"
+#include "core/policy/advice.h"
 #include "core/policy/denials.h"
 #include "core/policy/text.h"
 
@@ -111,6 +112,25 @@ static const char *kind_answer(const struct kind *kind, char *buf, size_t size)
     return buf;
 }
 
+/* A rule that would allow it, in one line that can be pasted. */
+static void denials_advise(struct call *call, const struct verdict *verdict)
+{
+    static char advice[ADVICE_MAX];
+    char *line = advice, *out = advice;
+
+    if (advice_rule(call, verdict, advice, sizeof advice) == 0)
+        return;
+    while (strncmp(line, "--", 2) == 0 && strchr(line, '\n'))    /* the comment says where it goes, and so do we */
+        line = strchr(line, '\n') + 1;
+    for (; *line; line++) {
+        *out++ = *line == '\n' ? ' ' : *line;
+        if (*line == '\n')
+            line += strspn(line + 1, " ");
+    }
+    *out = '\0';
+    say("  to allow it, above %s: %s", verdict->rule, advice);
+}
+
 static void denials_tell(const struct kind *kind, struct call *call, const struct verdict *verdict)
 {
     char line[4096], caller[512], answer[4352];
@@ -119,6 +139,8 @@ static void denials_tell(const struct kind *kind, struct call *call, const struc
     say("%s%s%s%s: %s", kind_answer(kind, answer, sizeof answer), verdict->why ? " (" : "", verdict->why ? verdict->why : "", verdict->why ? ")" : "", line);
     call_caller(call, caller, sizeof caller);
     say("  in %s (pid %d)%s%s%s%s", call_comm(call), call_pid(call), *caller ? ", " : "", caller, *kind->object ? "; of " : "", kind->object);
+    if (verdict->rule)
+        denials_advise(call, verdict);
 }
 
 static void denials_note(struct denials *denials, struct call *call, const struct verdict *verdict)

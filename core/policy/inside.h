@@ -23,6 +23,7 @@ enum {
 /* One statement that names calls. */
 struct rule {
     const char *where;                       /* "policy.lua:12", interned */
+    bool module;                             /* made by a module */
     int handler;                             /* registry reference; LUA_NOREF: a constant */
     struct verdict verdict;                  /* of a constant */
     unsigned char rows[ROWS_MAX / CHAR_BIT]; /* bit i: names abi_row(i) */
@@ -43,6 +44,7 @@ struct phase {
 struct layer {
     struct policy *policy;
     struct layer *script;          /* the script that required this module; itself for a script */
+    bool module;
     const char *path;              /* as shown to users, interned */
     int env;                       /* registry reference of its globals */
     int loaded;                    /* ...of a script's loaded modules */
@@ -175,6 +177,7 @@ const char *statements_where(lua_State *L, const struct layer *layer);
 
 /* scripts.c */
 struct layer *scripts_layer(lua_State *L, const char *path, struct layer *script);
+void scripts_run_file(lua_State *L, struct layer *layer, const char *path);    /* [-0, +0] */
 int scripts_include(lua_State *L);    /* Lua functions; first upvalue: the layer */
 int scripts_require(lua_State *L);
 int scripts_load(lua_State *L);

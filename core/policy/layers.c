@@ -152,7 +152,7 @@ struct layer *layers_phase(lua_State *L, struct layer *script, struct phase *pha
         luaL_error(L, "out of memory");
         return NULL;    /* not reached: luaL_error never returns */
     }
-    *layer = (struct layer){ .policy = p, .script = script->script, .path = script->path, .env = LUA_NOREF, .loaded = LUA_NOREF, .phase = phase };
+    *layer = (struct layer){ .policy = p, .script = script->script, .module = script->module, .path = script->path, .env = LUA_NOREF, .loaded = LUA_NOREF, .phase = phase };
     p->layers[p->layer_count++] = layer;
     return layer;
 }

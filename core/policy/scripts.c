@@ -29,6 +29,7 @@ struct layer *scripts_layer(lua_State *L, const char *path, struct layer *script
     p->layers[p->layer_count++] = layer;
     layer->policy = p;
     layer->script = script ? script : layer;
+    layer->module = script != NULL;
     layer->phase = script && script->into ? script->into->phase : NULL;
     layer->path = state_intern(p, path);
     layer->loaded = layer->env = LUA_NOREF;
@@ -100,7 +101,7 @@ static const char *scripts_skip_comment(const char *text, size_t *size)
     return start;
 }
 
-static void scripts_run_file(lua_State *L, struct layer *layer, const char *path)
+void scripts_run_file(lua_State *L, struct layer *layer, const char *path)
 {
     size_t size;
 

@@ -165,6 +165,7 @@ static int statements_constant(lua_State *L, const char *statement, struct verdi
     rule.where = statements_where(L, statements_layer(L));
     rule.verdict = verdict;
     rule.verdict.rule = rule.where;
+    rule.module = rule.verdict.module = layer->module;
     statements_add(L, &layer->rules, &rule);
     return 0;
 }
@@ -217,13 +218,14 @@ static int statement_kill(lua_State *L)
     return statements_constant(L, "kill", (struct verdict){ .kind = VERDICT_KILL, .signal = statements_signal(L, 2) });
 }
 
-static int statements_handler(lua_State *L, struct rules *rules, bool grants)
+static int statements_handler(lua_State *L, struct layer *layer, struct rules *rules, bool grants)
 {
     struct rule rule;
 
     luaL_checktype(L, 2, LUA_TFUNCTION);
     statements_names(L, 1, &rule, grants);
     rule.where = statements_where(L, statements_layer(L));
+    rule.module = layer->module;
     lua_settop(L, 2);
     rule.handler = luaL_ref(L, LUA_REGISTRYINDEX);
     statements_add(L, rules, &rule);
@@ -232,12 +234,16 @@ static int statements_handler(lua_State *L, struct rules *rules, bool grants)
 
 static int statement_on(lua_State *L)
 {
-    return statements_handler(L, &statements_open_layer(L, "on")->rules, true);
+    struct layer *layer = statements_open_layer(L, "on");
+
+    return statements_handler(L, layer, &layer->rules, true);
 }
 
 static int statement_after(lua_State *L)
 {
-    return statements_handler(L, &statements_open_layer(L, "after")->policy->afters, false);
+    struct layer *layer = statements_open_layer(L, "after");
+
+    return statements_handler(L, layer, &layer->policy->afters, false);
 }
 
 static const char *const event_names[] = { "start", "fork", "exec", "exit", "signal", "error", "denied", NULL };
@@ -313,6 +319,7 @@ static int statement_default(lua_State *L)
     if (layer->has_default)
         luaL_error(L, "default was already given at %s", layer->otherwise.rule);
     verdict.rule = statements_where(L, statements_layer(L));
+    verdict.module = layer->module;
     layer->otherwise = verdict;
     layer->has_default = true;
     return 0;

@@ -24,6 +24,7 @@
 #include <unistd.h>
 
 #include "core/base/say.h"
+#include "core/helper/alone.h"
 #include "core/policy/policy.h"
 #include "core/policy/text.h"
 
@@ -31,6 +32,7 @@
 
 static char dir[] = "/tmp/unit-policy-XXXXXX", data[PATH_MAX];
 static int real_stderr, captured;
+static struct alone *process;    /* this one */
 
 /* --- the stage: a directory of scripts, stderr in a file, calls of this process --- */
 
@@ -54,6 +56,7 @@ static int teardown(void **state)
     static const char *const files[] = { "stderr", "p.lua", "q.lua" };
 
     (void)state;
+    alone_free(process);
     for (size_t i = 0; i < sizeof files / sizeof files[0]; i++)
         unlink(files[i]);
     return chdir("/") != 0 || rmdir(dir) != 0;
@@ -123,7 +126,9 @@ static struct call *new_call(const char *name, enum abi_arch arch, const uint64_
     const struct abi_call *row = abi_call(arch, abi_number(arch, abi_find(name)));
 
     assert_non_null(row);
-    assert_int_equal(call_for_test(&call, arch, row, args, getpid()), 0);
+    if (!process)
+        assert_int_equal(alone_new(&process, NULL, getpid()), 0);
+    assert_int_equal(alone_call(process, &call, arch, row, args), 0);
     return call;
 }
 
@@ -149,7 +154,7 @@ static struct verdict decide(struct policy *policy, const char *name, const uint
     struct call *call = new_call(name, ABI_X86_64, args);
 
     judge.decide(judge.self, call, &verdict);
-    call_end_test(call);
+    alone_end(call);
     return verdict;
 }
 
@@ -478,7 +483,7 @@ static void rows_of_one_architecture_have_their_own_arguments(void **state)
     (void)state;
     struct call *call = new_call("pread64", ABI_I386, args);
     judge.decide(judge.self, call, &verdict);
-    call_end_test(call);
+    alone_end(call);
     assert_string_equal(verdict_text(&verdict), "emulate 9");
     assert_verdict(policy, "emulate 7", "pread64", 3, 0, 0, 7, 9);
     policy_free(policy);
@@ -943,7 +948,7 @@ static void after_sees_and_replaces_results(void **state)
         bool replaced = judge.after(judge.self, call, &result);
         policy_free(policy);
         said();
-        call_end_test(call);
+        alone_end(call);
         assert_int_equal(result, rows[i].expected);
         assert_int_equal(replaced, result != rows[i].result);
     }

@@ -18,6 +18,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "core/helper/alone.h"
 #include "core/helper/call_private.h"
 
 #define WORD(pointer) ((uint64_t)(uintptr_t)(pointer))
@@ -26,18 +27,20 @@ enum { PAGE = 4096, LONGEST = 128 << 10, ARGV = 1, ENVP = 2 };
 
 static int empty = -1;    /* a file that can be executed but is no program */
 static char path[32];
+static struct alone *process;    /* this one */
 
 static int setup(void **state)
 {
     (void)state;
     empty = memfd_create("empty", 0);
     snprintf(path, sizeof path, "/proc/self/fd/%d", empty);
-    return empty < 0;
+    return empty < 0 || alone_new(&process, NULL, getpid()) != 0;
 }
 
 static int teardown(void **state)
 {
     (void)state;
+    alone_free(process);
     return close(empty);
 }
 
@@ -45,7 +48,7 @@ static struct call *call_of(const char *name, enum abi_arch arch, const uint64_t
 {
     struct call *call;
 
-    assert_int_equal(call_for_test(&call, arch, abi_find(name), args, getpid()), 0);
+    assert_int_equal(alone_call(process, &call, arch, abi_find(name), args), 0);
     return call;
 }
 
@@ -102,15 +105,15 @@ static void lists_are_read(void **state)
     (void)state;
     assert_list(call, ARGV, some);
     assert_list(call, ENVP, none);
-    call_end_test(call);
+    alone_end(call);
     call = exec_of(NULL, some);
     assert_list(call, ARGV, none);
     assert_list(call, ENVP, some);
-    call_end_test(call);
+    alone_end(call);
     call = call_of("execveat", ABI_X86_64, (const uint64_t[6]){ (uint64_t)AT_FDCWD, WORD(path), WORD(none), WORD(some) });
     assert_list(call, 2, none);
     assert_list(call, 3, some);
-    call_end_test(call);
+    alone_end(call);
 }
 
 static void other_arguments_are_no_lists(void **state)
@@ -124,7 +127,7 @@ static void other_arguments_are_no_lists(void **state)
     assert_int_equal(call_strings(call, 3, &strings, &count), -EINVAL);
     assert_int_equal(call_strings(call, 6, &strings, &count), -EINVAL);
     assert_int_equal(call_set_strings(call, 0, some, 1), -EINVAL);
-    call_end_test(call);
+    alone_end(call);
 }
 
 static void lists_of_32_bit_calls_have_short_pointers(void **state)
@@ -144,7 +147,7 @@ static void lists_of_32_bit_calls_have_short_pointers(void **state)
     call = call_of("execve", ABI_I386, (const uint64_t[6]){ WORD(low), WORD(list), 0 });
     assert_list(call, ARGV, some);
     assert_list(call, ENVP, none);
-    call_end_test(call);
+    alone_end(call);
     munmap(low, PAGE);
 }
 
@@ -170,7 +173,7 @@ static void great_lists_are_read(void **state)
     call = exec_of(list, list + COUNT - 10);
     assert_list(call, ARGV, list);
     assert_list(call, ENVP, list + COUNT - 10);
-    call_end_test(call);
+    alone_end(call);
     munmap(text, COUNT * STRIDE + LONGEST);
 }
 
@@ -192,7 +195,7 @@ static int helper_says(const void *argv, const void *envp)
 
     if (!error)
         error = call_strings(call, ENVP, &strings, &count);
-    call_end_test(call);
+    alone_end(call);
     return error;
 }
 
@@ -243,7 +246,7 @@ static void pointers_may_lie_across_pages(void **state)
         memcpy(list, some, sizeof some);
         call = exec_of(list, NULL);
         assert_list(call, ARGV, some);
-        call_end_test(call);
+        alone_end(call);
     }
     munmap(at, 2 * PAGE);
 }
@@ -344,7 +347,7 @@ static void a_list_is_fetched_once(void **state)
     strcpy(text, "after");
     list[1] = "c";
     assert_list(call, ARGV, expected);
-    call_end_test(call);
+    alone_end(call);
 }
 
 /* Who was told that there is no list mustn't let one pass that came later. */
@@ -360,7 +363,7 @@ static void an_error_is_fetched_once_too(void **state)
     assert_int_equal(call_strings(call, ARGV, &strings, &count), -EFAULT);
     assert_int_equal(call_set_strings(call, ARGV, some, 4), 0);
     assert_list(call, ARGV, some);
-    call_end_test(call);
+    alone_end(call);
 }
 
 /* --- assigned --- */
@@ -385,7 +388,7 @@ static void lists_are_assigned(void **state)
     assert_list(call, ENVP, tail);
     assert_int_equal(call_set_strings(call, ENVP, NULL, 0), 0);
     assert_list(call, ENVP, none);
-    call_end_test(call);
+    alone_end(call);
 }
 
 static void too_much_is_not_assigned(void **state)
@@ -412,7 +415,7 @@ static void too_much_is_not_assigned(void **state)
     assert_int_equal(call_set_strings(call, ARGV, list, 10), 0);
     assert_int_equal(call_set_strings(call, ENVP, list, 5), 0);
     assert_int_equal(call_set_strings(call, ENVP, some, (size_t)1 << 61), -E2BIG);
-    call_end_test(call);
+    alone_end(call);
     assert_int_equal(setrlimit(RLIMIT_STACK, &old), 0);
     free(text);
 }
