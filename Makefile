@@ -106,16 +106,17 @@ docs: $(B)/nurse ## write what the documentation takes from the table of calls
 deps: ## install every Debian package that any target needs
 	@scripts/packages.sh $(sort $(BUILD_PACKAGES) $(DEMO_PACKAGES) $(TEST_PACKAGES) $(CHECK_PACKAGES) $(BENCH_PACKAGES))
 
-MAN := $(wildcard doc/man/*.1)
+MAN := $(wildcard doc/man/*.[1-9])
+man_path = $(DESTDIR)$(PREFIX)/share/man/man$(subst .,,$(suffix $(1)))/$(notdir $(1))
 POLICIES := $(wildcard scripts/*.lua)
 install: all ## install below $(DESTDIR)$(PREFIX)
 	install -D -m 755 $(B)/nurse $(DESTDIR)$(PREFIX)/bin/nurse
-	install -d $(DESTDIR)$(PREFIX)/share/nurse/policies $(DESTDIR)$(PREFIX)/share/man/man1
+	install -d $(DESTDIR)$(PREFIX)/share/nurse/policies
 	$(if $(POLICIES),install -m 644 $(POLICIES) $(DESTDIR)$(PREFIX)/share/nurse/policies)
-	$(if $(MAN),install -m 644 $(MAN) $(DESTDIR)$(PREFIX)/share/man/man1)
+	$(foreach page,$(MAN),install -D -m 644 $(page) $(call man_path,$(page)) &&) true
 
 uninstall: ## remove what install put there
-	rm -f $(DESTDIR)$(PREFIX)/bin/nurse $(MAN:doc/man/%=$(DESTDIR)$(PREFIX)/share/man/man1/%)
+	rm -f $(DESTDIR)$(PREFIX)/bin/nurse $(foreach page,$(MAN),$(call man_path,$(page)))
 	rm -f $(POLICIES:scripts/%=$(DESTDIR)$(PREFIX)/share/nurse/policies/%)
 	rmdir --ignore-fail-on-non-empty -p $(DESTDIR)$(PREFIX)/share/nurse/policies 2>/dev/null || true
 
