@@ -15,6 +15,7 @@ end)
 default "allow"
 END
 my $refusing = policy('on("sendmsg sendmmsg", function(call) if call.addr.port == 40002 then return call:deny "EACCES" end end) default "allow"');
+my $receiving = policy('after("readv recvmsg", function(call, n) log("%s %s from %s", call.name, call.buf, tostring(call.addr and call.addr.port)) end) default "allow"');
 my $timing = policy(<<'END');
 on("nanosleep clock_nanosleep clock_nanosleep_time64", function(call)
   log("%s takes %g", tostring(call):gsub("0x%x+", "-"), call.req)
@@ -35,6 +36,8 @@ for my $class (64, 32) {
             is("$run->{code} $run->{out}", "$native->{code} $native->{out}", "$act looked at, $kind: as native");
             is(nurse($changing, $options, [$program, $act])->{out}, $changed{$act}, "$act changed, $kind") if $changed{$act};
         }
+        my $received = nurse($receiving, $options, [$program, 'receive']);
+        is("$received->{out}$received->{err}", "5\n6\nnurse: readv first from nil\nnurse: recvmsg second from 40001\n", "what the kernel has filled, $kind");
         my $run = nurse($timing, $options, [$program, 'sleep']);
         is($run->{out}, "short\n", "a time that the policy changed, $kind");
         like($run->{err}, qr/nanosleep\w*\(.*\{tv_sec=30, tv_nsec=0\}.* takes 30$/m, "a time in words and as a number, $kind");

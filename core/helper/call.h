@@ -50,6 +50,11 @@ int call_set_bytes(struct call *call, int i, const void *bytes, size_t count);
 int call_name(struct call *call, int i, const void **bytes, size_t *count);
 int call_set_name(struct call *call, int i, const void *bytes, size_t count);
 
+/* After the call: bytes that the kernel has put into the vectors of argument i (ABI_IOV_OUT, ABI_MSG_OUT), at most `size`; and the address in a message
+ * that was received, 0 when there is none. Return how many there are, or -errno. */
+ssize_t call_filled(struct call *call, int i, void *buf, size_t size);
+ssize_t call_filled_name(struct call *call, int i, void *buf, size_t size);
+
 /* The strings of argument i (ABI_STRINGS: argv, envp of an exec), fetched once; from then on they are what the call executes. *count excludes the NULL
  * that ends the list. Live as long as the call. Returns 0 or -errno as exec would: EFAULT, E2BIG. */
 int call_strings(struct call *call, int i, const char *const **strings, size_t *count);

@@ -143,6 +143,46 @@ int message_bytes(struct call *call, int i, const void **bytes, size_t *count)
     return 0;
 }
 
+/* Where the vectors of what the kernel fills are, and the address; the program may have changed both since. */
+static int message_filled(const struct call *call, int i, uint64_t header[HEADER_WORDS])
+{
+    if (call->row->args[i].type == ABI_MSG_OUT)
+        return message_words(call, call->args[i], header, HEADER_WORDS);
+    header[VECTORS] = call->args[i];
+    header[VECTOR_COUNT] = call->args[i + 1];
+    return 0;
+}
+
+ssize_t call_filled(struct call *call, int i, void *buf, size_t size)
+{
+    uint64_t header[HEADER_WORDS], vector[2];
+    size_t filled = 0;
+    int error = message_filled(call, i, header);
+
+    for (uint64_t k = 0; error == 0 && filled < size && k < header[VECTOR_COUNT] && k < VECTORS_MAX; k++) {
+        error = message_words(call, header[VECTORS] + k * (is_wide(call) ? 16 : 8), vector, 2);
+        size_t left = size - filled, wanted = vector[1] < left ? vector[1] : left;
+        ssize_t n = error || !wanted ? 0 : memory_read(call->tid, vector[0], (char *)buf + filled, wanted);
+        if (n < 0)
+            error = (int)n;
+        else
+            filled += (size_t)n;
+    }
+    return error ? error : (ssize_t)filled;
+}
+
+ssize_t call_filled_name(struct call *call, int i, void *buf, size_t size)
+{
+    uint64_t header[HEADER_WORDS];
+    int error = message_filled(call, i, header);
+
+    if (error)
+        return error;
+    if (!header[NAME] || !(uint32_t)header[NAME_LEN])
+        return 0;
+    return memory_read(call->tid, header[NAME], buf, (uint32_t)header[NAME_LEN] < size ? (uint32_t)header[NAME_LEN] : size);
+}
+
 /* Put bytes of the policy's into the arena. */
 static int message_keep(struct call *call, const void *bytes, size_t size, uint32_t *offset, uint32_t *count)
 {

@@ -344,17 +344,51 @@ void arguments_assign(lua_State *L, struct call *call, int i)
 
 /* --- data and address of vectors and messages --- */
 
-/* The argument of sendmsg, sendmmsg or (with `vectors`) writev and its like; -1 when there is none. */
-static int scattered_index(const struct call *call, bool vectors)
+/* The argument of one of these types; -1 when there is none. */
+static int argument_of(const struct call *call, enum abi_type a, enum abi_type b, enum abi_type c)
 {
     const struct abi_call *row = call_row(call);
 
-    for (int i = 0; i < 6; i++) {
-        enum abi_type type = row->args[i].type;
-        if (type == ABI_MSG_IN || type == ABI_MMSG_IN || (vectors && type == ABI_IOV_IN))
+    for (int i = 0; i < 6; i++)
+        if (row->args[i].type != ABI_NONE && (row->args[i].type == a || row->args[i].type == b || row->args[i].type == c))
             return i;
-    }
     return -1;
+}
+
+/* The argument of sendmsg, sendmmsg or (with `vectors`) writev and its like. */
+static int scattered_index(const struct call *call, bool vectors)
+{
+    return argument_of(call, ABI_MSG_IN, ABI_MMSG_IN, vectors ? ABI_IOV_IN : ABI_NONE);
+}
+
+/* What the kernel has put into readv's vectors or recvmsg's message: known in after() only. */
+static void push_filled_data(lua_State *L, struct call *call)
+{
+    const struct policy *p = policy_of(L);
+    int i = argument_of(call, ABI_IOV_OUT, ABI_MSG_OUT, ABI_NONE);
+    luaL_Buffer bytes;
+
+    if (i < 0 || !p->has_result || p->result < 0) {
+        lua_pushnil(L);
+        return;
+    }
+    size_t wanted = p->result < CALL_BYTES_MAX ? (size_t)p->result : CALL_BYTES_MAX;
+    char *into = luaL_buffinitsize(L, &bytes, wanted + 1);
+    ssize_t n = call_filled(call, i, into, wanted);
+    luaL_pushresultsize(&bytes, n > 0 ? (size_t)n : 0);
+}
+
+static void push_filled_name(lua_State *L, struct call *call)
+{
+    const struct policy *p = policy_of(L);
+    int i = argument_of(call, ABI_MSG_OUT, ABI_NONE, ABI_NONE);
+    struct text_addr addr = { .len = 0 };
+    ssize_t n = i >= 0 && p->has_result && p->result >= 0 ? call_filled_name(call, i, &addr.raw, sizeof addr.raw) : 0;
+
+    if (n > 0)
+        values_push_addr(L, &addr.raw, (size_t)n);
+    else
+        lua_pushnil(L);
 }
 
 static struct argument scattered(struct call *call, int i)
@@ -369,7 +403,7 @@ void arguments_push_data(lua_State *L, struct call *call)
     if (i >= 0)
         get_bytes(L, scattered(call, i));
     else
-        lua_pushnil(L);
+        push_filled_data(L, call);
 }
 
 bool arguments_assign_data(lua_State *L, struct call *call)
@@ -403,7 +437,7 @@ void arguments_push_name(lua_State *L, struct call *call)
     if (i >= 0 && message_addr(call, i, &addr))
         push_addr(L, call, i, &addr);
     else
-        lua_pushnil(L);
+        push_filled_name(L, call);
 }
 
 bool arguments_assign_name(lua_State *L, struct call *call)

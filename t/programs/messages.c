@@ -5,6 +5,7 @@
  *   messages sendmsg | sendmmsg          sends to the first of two sockets (sendmmsg: two messages), says which one got what
  *   messages flip COUNT                  sends COUNT messages to the first socket while a thread swaps the address for the second's; says how many
  *                                        the second one got
+ *   messages receive                     receives what it has sent itself: readv into two vectors, then recvmsg
  *   messages bad                         the errors of bad pointers, one a line
  *   messages sleep                       sleeps for 30 seconds
  */
@@ -97,6 +98,20 @@ static void act_sendmmsg(void)
     sockets_show();
 }
 
+static void act_receive(void)
+{
+    char bytes[16] = "";
+    struct iovec two[] = { { bytes, 2 }, { bytes + 2, 8 } };
+    struct sockaddr_in from;
+    struct msghdr message = { .msg_name = &from, .msg_namelen = sizeof from, .msg_iov = two, .msg_iovlen = 2 };
+
+    sockets_open();
+    sendto(sockets[0], "first", 5, 0, (struct sockaddr *)&address[1], sizeof address[1]);
+    sendto(sockets[0], "second", 6, 0, (struct sockaddr *)&address[1], sizeof address[1]);
+    printf("%zd\n", readv(sockets[1], two, 2));
+    printf("%zd\n", recvmsg(sockets[1], &message, 0));
+}
+
 static volatile bool stop;
 
 static void *flipper(void *name)
@@ -175,7 +190,7 @@ static void act_sleep(void)
 int main(int argc, char **argv)
 {
     static const struct { const char *name; void (*act)(void); } acts[] = {
-        { "writev", act_writev }, { "pwritev", act_pwritev }, { "sendmsg", act_sendmsg }, { "sendmmsg", act_sendmmsg }, { "bad", act_bad },
+        { "writev", act_writev }, { "pwritev", act_pwritev }, { "sendmsg", act_sendmsg }, { "sendmmsg", act_sendmmsg }, { "receive", act_receive }, { "bad", act_bad },
         { "sleep", act_sleep },
     };
 
