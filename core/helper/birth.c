@@ -480,12 +480,13 @@ void birth_schedule(pid_t from, pid_t to)
         syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, to, io);
 }
 
-static void birth_tell(const struct process *child)
+static void birth_tell(const struct process *child, const struct process *maker)
 {
     const struct judge *judge = child->sandbox->judge;
 
     judge->event(judge->self, &(struct judge_event){
-        .name = "fork", .pid = child->pid, .parent = child->parent ? child->parent->pid : 0, .exe = child->program->exe, .status = -1 });
+        .name = "fork", .pid = child->pid, .parent = child->parent ? child->parent->pid : 0, .maker = maker->pid, .exe = child->program->exe,
+        .status = -1 });
 }
 
 /* What the gate knows the thread by. */
@@ -549,7 +550,7 @@ static void birth_process_born(struct birth *birth, struct sandbox *sandbox, pid
     if (birth->home != birth->space && (birth->patches || birth->space->patches_set != birth->patches_set))
         patch_heal(birth->space, birth->home, birth->arch, pid);
     birth_gate(birth, birth->slot, caught);
-    birth_tell(child);
+    birth_tell(child, birth->call->process);
 }
 
 static void birth_trustee_born(struct birth *birth, pid_t tid)

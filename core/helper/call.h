@@ -8,6 +8,7 @@
 #ifndef NURSE_HELPER_CALL_H
 #define NURSE_HELPER_CALL_H
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -37,6 +38,10 @@ int call_path(struct call *call, int i, const char **canonical);
 int call_rawpath(struct call *call, int i, const char **raw);
 /* Let the call act on another path, absolute or relative to the process's cwd. Returns 0 or -errno. */
 int call_set_path(struct call *call, int i, const char *path);
+
+/* The canonical path of any path, links followed, as the call's process sees it now, or as the helper does (call NULL). What doesn't exist is
+ * spelled as far as it does, the rest lexically. Returns 0 or -errno; canonical may be "" then. */
+int call_canonical(const struct call *call, const char *path, char canonical[PATH_MAX]);
 
 /* The bytes of argument i (ABI_ADDR_IN, ABI_BUF_IN, ABI_STRUCT_IN, ABI_OPEN_HOW, ABI_STRING; of ABI_IOV_IN and the messages the data, gathered): fetched once, and from then on
  * what the call executes. A buffer longer than CALL_BYTES_MAX is cut there, and the call with it (a short write).

@@ -2,8 +2,9 @@
  * kill: the policy ends the calling process, or the whole sandbox.
  *
  * Runs in the helper. Believes the kernel's /proc for what a signal would do: a program that handles, ignores or blocks the signal that the
- * policy chose gets SIGKILL, since a verdict is no advice. The call that led here gets no answer. Test: t/31-live-policy.t.
+ * policy chose gets SIGKILL, since a verdict is no advice. The call that led here gets no answer but where its thread needs one to die. Test: t/31-live-policy.t.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -52,9 +53,13 @@ static bool kill_is_deadly(pid_t tid, int signal)
     return kill_ends(signal) && !kill_masked(status, "SigBlk:", signal) && !kill_masked(status, "SigIgn:", signal) && !kill_masked(status, "SigCgt:", signal);
 }
 
-static void kill_process(pid_t pid, pid_t tid, int signal)
+/* Returns the signal that was sent. */
+static int kill_process(pid_t pid, pid_t tid, int signal)
 {
-    kill(pid, kill_is_deadly(tid, signal) ? signal : SIGKILL);
+    if (!kill_is_deadly(tid, signal))
+        signal = SIGKILL;
+    kill(pid, signal);
+    return signal;
 }
 
 /* The others die of SIGKILL; the first process, whose end is nurse's exit status, as the offender does. */
@@ -76,8 +81,10 @@ void kill_by_verdict(struct call *call, const struct verdict *verdict)
     say_notice("%s: killed by the policy with %s%s%s%s%s", call->row->name, abi_signal_name(signal), verdict->rule ? " at " : "",
                verdict->rule ? verdict->rule : "", verdict->why ? ": " : "", verdict->why ? verdict->why : "");
     process->sandbox->killed = true;
-    kill_process(process->pid, call->tid, signal);
+    int sent = kill_process(process->pid, call->tid, signal);
     if (verdict->kind == VERDICT_KILL)
         kill_others(process->sandbox, process->pid, signal);
+    if (sent != SIGKILL && call->origin == FROM_NOTIFICATION)    /* a signal that dumps core doesn't wake who waits for an answer */
+        notify_value(process->sandbox, call->id, -EPERM);
     call_free(call);
 }

@@ -257,18 +257,20 @@ static void decide_set_end(lua_State *L, int status)
     decide_set_integer(L, "status", WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status));
 }
 
-/* Calls handler{name=, pid=, parent=, exe=, status=, signal=}; runs protected. */
+/* Calls handler{name=, pid=, parent=, maker=, exe=, status=, signal=}; runs protected. */
 static int decide_run_event(lua_State *L)
 {
     const struct judge_event *event = lua_touserdata(L, 2);
 
     lua_settop(L, 1);
-    lua_createtable(L, 0, 6);
+    lua_createtable(L, 0, 7);
     lua_pushstring(L, event->name);
     lua_setfield(L, -2, "name");
     decide_set_integer(L, "pid", event->pid);
     if (event->parent)
         decide_set_integer(L, "parent", event->parent);
+    if (event->maker)
+        decide_set_integer(L, "maker", event->maker);
     lua_pushstring(L, event->exe);
     lua_setfield(L, -2, "exe");
     if (strcmp(event->name, "exit") == 0)

@@ -234,6 +234,10 @@ void values_place_addr(lua_State *L, const char *canonical);    /* [-0, +0] the 
 void values_check_addr(lua_State *L, int index, const struct text_addr *old, struct text_addr *out);
 extern const struct abi_flag values_mode[];
 
+/* lookup.c: Lua functions: realpath(path) and call:realpath(path) */
+int lookup_realpath(lua_State *L);
+int lookup_of_call(lua_State *L);
+
 /* memory.c: [-0, +1] */
 void memory_open(lua_State *L);
 int memory_push(lua_State *L, struct call *call, uint64_t addr, size_t count);

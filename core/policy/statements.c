@@ -415,6 +415,7 @@ static const luaL_Reg statements[] = {
     { "include", scripts_include },
     { "require", scripts_require },
     { "load", scripts_load },
+    { "realpath", lookup_realpath },
     { NULL, NULL },
 };
 

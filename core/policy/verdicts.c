@@ -118,6 +118,7 @@ static const luaL_Reg verdict_methods[] = {
     { "kill", verdict_kill },
     { "kill_process", verdict_kill_process },
     { "ask", verdict_ask },
+    { "realpath", lookup_of_call },
     { NULL, NULL },
 };
 
