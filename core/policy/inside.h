@@ -16,6 +16,7 @@
 
 enum {
     ROWS_MAX = 1024,          /* rows of the calls table that a rule can name */
+    CELLS = ABI_ARCHES * ROWS_MAX,    /* a row on one architecture: arch * ROWS_MAX + i */
     PLACE_MAX = PATH_MAX + 16,
     WHY_MAX = 256,            /* a verdict's reason, in bytes */
 };
@@ -25,7 +26,7 @@ struct rule {
     const char *where;                       /* "policy.lua:12", interned */
     int handler;                             /* registry reference; LUA_NOREF: a constant */
     struct verdict verdict;                  /* of a constant */
-    unsigned char rows[ROWS_MAX / CHAR_BIT]; /* bit i: names abi_row(i) */
+    unsigned char rows[CELLS / CHAR_BIT];    /* bit arch * ROWS_MAX + i: names abi_row(i) there */
 };
 
 struct rules { struct rule **list; size_t count; };
@@ -82,7 +83,7 @@ struct policy {
     size_t phase_count;
     struct event_rule *events;
     size_t event_count;
-    struct plan *plans;            /* one for each row; NULL until compiled */
+    struct plan *plans;            /* one for each cell; NULL until compiled */
     size_t row_count;
     const struct abi_call *first_row;
     const struct abi_call **others;    /* rows that stand for another one on one architecture, and that one's number */
@@ -187,7 +188,7 @@ int layers_compile(struct policy *policy);
 void layers_free(struct policy *policy);
 /* Index of a row into policy->names; past the end when it is unknown. */
 size_t layers_slot(const struct policy *policy, const struct abi_call *row);
-struct plan *layers_plan(const struct policy *policy, const struct abi_call *row);
+struct plan *layers_plan(const struct policy *policy, enum abi_arch arch, const struct abi_call *row);
 bool layers_speaks(const struct layer *layer);
 /* The stricter of two verdicts, true when that is the second; and what is done where nobody is there to be asked. */
 bool layers_join(struct verdict *into, const struct verdict *verdict);
