@@ -177,6 +177,10 @@ struct layer *scripts_layer(lua_State *L, const char *path, struct layer *script
 int scripts_include(lua_State *L);    /* Lua functions; first upvalue: the layer */
 int scripts_require(lua_State *L);
 int scripts_load(lua_State *L);
+void scripts_read(lua_State *L, const char *path);    /* [-0, +1] a file's bytes as a string; raises what is wrong */
+
+/* json.c: json(path), a Lua function */
+int json_load(lua_State *L);
 
 /* phases.c: a Lua function; first upvalue: the layer. And: an allowed call may be a phase's moment. */
 int statement_phase(lua_State *L);

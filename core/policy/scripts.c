@@ -40,13 +40,19 @@ struct layer *scripts_layer(lua_State *L, const char *path, struct layer *script
     return layer;
 }
 
-/* [-0, +1] the file's bytes as a string */
-static void scripts_read(lua_State *L, const char *path)
+/* Raises "path: reason"; the script that wanted the file is put before it by state_trace(). */
+static void scripts_cannot(lua_State *L, const char *path, int error)
+{
+    lua_pushfstring(L, "%s: %s", path, strerror(error));
+    lua_error(L);
+}
+
+void scripts_read(lua_State *L, const char *path)
 {
     FILE *file = fopen(path, "re");
 
     if (!file)
-        luaL_error(L, "%s: %s", path, strerror(errno));
+        scripts_cannot(L, path, errno);
     char *text = malloc(FILE_MAX);
     size_t size = text ? fread(text, 1, FILE_MAX, file) : 0;
     int error = text ? ferror(file) ? errno : size == FILE_MAX ? EFBIG : 0 : ENOMEM;
@@ -55,7 +61,7 @@ static void scripts_read(lua_State *L, const char *path)
         lua_pushlstring(L, text, size);    /* raises at the memory limit only: that ends nurse, and the text with it */
     free(text);
     if (error)
-        luaL_error(L, "%s: %s", path, strerror(error));
+        scripts_cannot(L, path, error);
 }
 
 /* Lua cuts long file names in messages to "...tail"; users get the whole. [-1, +1] the message on top. */

@@ -420,6 +420,7 @@ static const luaL_Reg statements[] = {
     { "include", scripts_include },
     { "require", scripts_require },
     { "load", scripts_load },
+    { "json", json_load },
     { NULL, NULL },
 };
 
