@@ -115,6 +115,7 @@ struct policy {
 
     struct host *host;             /* host.c */
     bool loading;
+    const char *at;                /* where a module says that its rules stand, interned; NULL: at the script's line */
     int include_depth;
     int format, args, memory;      /* registry references: string.format, the call's proxies */
 };
@@ -179,8 +180,10 @@ int scripts_require(lua_State *L);
 int scripts_load(lua_State *L);
 void scripts_read(lua_State *L, const char *path);    /* [-0, +1] a file's bytes as a string; raises what is wrong */
 
-/* json.c: json(path), a Lua function */
+/* Lua functions: json.c: json(path); facts.c: syscalls(names), kernel() */
 int json_load(lua_State *L);
+int facts_syscalls(lua_State *L);
+int facts_kernel(lua_State *L);
 
 /* phases.c: a Lua function; first upvalue: the layer. And: an allowed call may be a phase's moment. */
 int statement_phase(lua_State *L);

@@ -206,11 +206,25 @@ int scripts_load(lua_State *L)
     return 1;
 }
 
+/* A seccomp profile given as a policy stands for a script beside it that loads it. */
+static void scripts_run_profile(lua_State *L, struct layer *layer, const char *path)
+{
+    static const char text[] = "require 'nurse.oci'.load(...)";
+    const char *slash = strrchr(path, '/');
+
+    lua_pushfstring(L, "@%s", path);
+    scripts_compile(L, layer, text, sizeof text - 1, lua_tostring(L, -1));
+    lua_pushstring(L, slash ? slash + 1 : path);
+    lua_call(L, 1, 0);
+    lua_pop(L, 1);
+}
+
 static int scripts_add(lua_State *L)
 {
-    const char *path = lua_touserdata(L, 1);
+    const char *path = lua_touserdata(L, 1), *ending = strrchr(path, '.');
+    bool is_profile = ending && strcmp(ending, ".json") == 0;
 
-    scripts_run_file(L, scripts_layer(L, path, NULL), path);
+    (is_profile ? scripts_run_profile : scripts_run_file)(L, scripts_layer(L, path, NULL), path);
     return 0;
 }
 
@@ -229,6 +243,7 @@ int policy_add(struct policy *p, const char *name)
         return -1;
     }
     p->loading = true;
+    p->at = NULL;
     p->include_depth = 0;
     lua_pushcfunction(p->L, scripts_add);
     lua_pushlightuserdata(p->L, path);

@@ -152,6 +152,8 @@ const char *statements_where(lua_State *L, const struct layer *layer)
 {
     char place[PLACE_MAX];
 
+    if (policy_of(L)->at)
+        return policy_of(L)->at;
     state_where(L, place, sizeof place);
     return place[0] ? state_intern(policy_of(L), place) : layer->path;
 }
@@ -330,13 +332,26 @@ static int statement_default(lua_State *L)
     return 0;
 }
 
-static int statement_log(lua_State *L)
+/* The line of string.format's arguments. */
+static const char *statements_format(lua_State *L)
 {
     luaL_checkstring(L, 1);
     lua_rawgeti(L, LUA_REGISTRYINDEX, policy_of(L)->format);
     lua_insert(L, 1);
     lua_call(L, lua_gettop(L) - 1, 1);
-    say_notice("%s", lua_tostring(L, -1));
+    return lua_tostring(L, -1);
+}
+
+static int statement_log(lua_State *L)
+{
+    say_notice("%s", statements_format(L));
+    return 0;
+}
+
+/* As log, for those who gave -v. */
+static int statement_detail(lua_State *L)
+{
+    say_detail("%s", statements_format(L));
     return 0;
 }
 
@@ -354,6 +369,16 @@ static int statement_print(lua_State *L)
     }
     luaL_pushresult(&line);
     say_notice("%s", lua_tostring(L, -1));
+    return 0;
+}
+
+/* at(place): the rules from here on are said to stand there; at() ends it. For modules that take rules from other files. */
+static int statement_at(lua_State *L)
+{
+    struct policy *p = statements_open_layer(L, "at")->policy;
+    const char *place = luaL_optstring(L, 1, NULL);
+
+    p->at = place ? state_intern(p, place) : NULL;
     return 0;
 }
 
@@ -415,12 +440,16 @@ static const luaL_Reg statements[] = {
     { "event", statement_event },
     { "phase", statement_phase },
     { "log", statement_log },
+    { "detail", statement_detail },
     { "print", statement_print },
+    { "at", statement_at },
     { "param", statement_param },
     { "include", scripts_include },
     { "require", scripts_require },
     { "load", scripts_load },
     { "json", json_load },
+    { "syscalls", facts_syscalls },
+    { "kernel", facts_kernel },
     { NULL, NULL },
 };
 
