@@ -1,0 +1,315 @@
+/*
+ * unit-oci: rules on arguments against libseccomp itself.
+ *
+ * Profiles are made at random (the same ones each time): one call, a few rules. Each is loaded as a policy, and given to libseccomp rule by rule as
+ * runc gives it; libseccomp's filter is then run here, by a small interpreter, over values around every edge. Both must say the same of all.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <seccomp.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "core/policy/policy.h"
+
+enum { RULES_MAX = 5, ARGS_MAX = 3, ERRNOS = 4, PROFILES = 400, PROGRAM_MAX = 4096, PER_WORD = 18 };
+
+static const uint64_t edges[PER_WORD] = {
+    0, 1, 2, 0x7fffffff, 0x80000000, 0x80000001, 0xfffffffe, 0xffffffff, 0x100000000, 0x100000001, 0x1ffffffff, 0x200000000,
+    0x7fffffffffffffff, 0x8000000000000000, 0x8000000000000001, 0xffffffff00000000, 0xfffffffffffffffe, 0xffffffffffffffff,
+};
+
+static const struct { const char *name; enum scmp_compare op; } operators[] = {
+    { "SCMP_CMP_NE", SCMP_CMP_NE }, { "SCMP_CMP_LT", SCMP_CMP_LT }, { "SCMP_CMP_LE", SCMP_CMP_LE }, { "SCMP_CMP_EQ", SCMP_CMP_EQ },
+    { "SCMP_CMP_GE", SCMP_CMP_GE }, { "SCMP_CMP_GT", SCMP_CMP_GT }, { "SCMP_CMP_MASKED_EQ", SCMP_CMP_MASKED_EQ },
+};
+enum { OPERATORS = sizeof operators / sizeof *operators };
+
+/* errno 0: SCMP_ACT_ALLOW */
+struct rule { unsigned error, arg_count; struct { unsigned index, op; uint64_t value, value_two; } args[ARGS_MAX]; };
+struct profile { unsigned default_error, count; struct rule rules[RULES_MAX]; };
+
+static char dir[] = "/tmp/unit-oci-XXXXXX";
+
+static int setup(void **state)
+{
+    (void)state;
+    return !mkdtemp(dir) || chdir(dir) != 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    unlink("p.json");
+    return chdir("/") != 0 || rmdir(dir) != 0;
+}
+
+/* --- profiles --- */
+
+static uint32_t draw(uint32_t below)
+{
+    static uint64_t seed = 20260722;
+
+    seed = seed * 6364136223846793005u + 1442695040888963407u;
+    return (uint32_t)(seed >> 33) % below;
+}
+
+/* Distinct arguments in a rule: two conditions on one are two rules, which is tested elsewhere. */
+static void draw_rule(struct rule *rule, bool one_action)
+{
+    unsigned first = draw(3);
+
+    rule->error = one_action ? 0 : draw(ERRNOS);
+    rule->arg_count = 1 + (draw(3) == 0) + (draw(6) == 0);
+    if (draw(20) == 0)
+        rule->arg_count = 0;
+    for (unsigned i = 0; i < rule->arg_count; i++) {
+        rule->args[i].index = (first + i) % 3;
+        rule->args[i].op = draw(OPERATORS);
+        rule->args[i].value = edges[draw(PER_WORD)];
+        rule->args[i].value_two = operators[rule->args[i].op].op == SCMP_CMP_MASKED_EQ ? edges[draw(PER_WORD)] : 0;
+    }
+}
+
+static void draw_profile(struct profile *profile, bool one_action, unsigned most)
+{
+    profile->default_error = one_action ? 1 : draw(ERRNOS);
+    profile->count = 1 + draw(most);
+    for (unsigned i = 0; i < profile->count; i++)
+        draw_rule(&profile->rules[i], one_action);
+}
+
+static void write_action(FILE *file, const char *action, const char *number, unsigned error)
+{
+    if (error)
+        fprintf(file, "\"%s\": \"SCMP_ACT_ERRNO\", \"%s\": %u,\n", action, number, error);
+    else
+        fprintf(file, "\"%s\": \"SCMP_ACT_ALLOW\",\n", action);
+}
+
+static void write_profile(const struct profile *profile)
+{
+    FILE *file = fopen("p.json", "w");
+
+    assert_non_null(file);
+    fprintf(file, "{ \"architectures\": [\"SCMP_ARCH_X86_64\", \"SCMP_ARCH_X86\"],\n");
+    write_action(file, "defaultAction", "defaultErrnoRet", profile->default_error);
+    fprintf(file, "\"syscalls\": [");
+    for (unsigned i = 0; i < profile->count; i++) {
+        const struct rule *rule = &profile->rules[i];
+        fprintf(file, "%s\n{ ", i ? "," : "");
+        write_action(file, "action", "errnoRet", rule->error);
+        fprintf(file, "\"names\": [\"setpriority\"], \"args\": [");
+        for (unsigned a = 0; a < rule->arg_count; a++)
+            fprintf(file, "%s{\"index\": %u, \"op\": \"%s\", \"value\": %llu, \"valueTwo\": %llu}", a ? ", " : "", rule->args[a].index,
+                    operators[rule->args[a].op].name, (unsigned long long)rule->args[a].value, (unsigned long long)rule->args[a].value_two);
+        fprintf(file, "] }");
+    }
+    fprintf(file, "] }\n");
+    fclose(file);
+}
+
+static void print_profile(void)
+{
+    char line[1024];
+    FILE *file = fopen("p.json", "r");
+
+    while (file && fgets(line, sizeof line, file))
+        print_error("%s", line);
+    if (file)
+        fclose(file);
+}
+
+/* --- libseccomp's answer --- */
+
+struct program { size_t count; struct sock_filter steps[PROGRAM_MAX]; };
+
+static uint32_t seccomp_action(unsigned error)
+{
+    return error ? SCMP_ACT_ERRNO(error) : SCMP_ACT_ALLOW;
+}
+
+/* As runc does; -1 when libseccomp refuses a rule. */
+static int add_rule(scmp_filter_ctx filter, const struct profile *profile, const struct rule *rule)
+{
+    struct scmp_arg_cmp args[ARGS_MAX];
+
+    if (rule->error == profile->default_error)
+        return 0;
+    for (unsigned i = 0; i < rule->arg_count; i++)
+        args[i] = (struct scmp_arg_cmp){ rule->args[i].index, operators[rule->args[i].op].op, rule->args[i].value, rule->args[i].value_two };
+    return seccomp_rule_add_array(filter, seccomp_action(rule->error), SCMP_SYS(setpriority), rule->arg_count, args) == 0 ? 0 : -1;
+}
+
+static int build_program(const struct profile *profile, uint32_t arch, struct program *program)
+{
+    scmp_filter_ctx filter = seccomp_init(seccomp_action(profile->default_error));
+    int result = 0, file = memfd_create("filter", 0);
+
+    assert_non_null(filter);
+    if (arch != seccomp_arch_native()) {
+        assert_int_equal(seccomp_arch_add(filter, arch), 0);
+        assert_int_equal(seccomp_arch_remove(filter, seccomp_arch_native()), 0);
+    }
+    for (unsigned i = 0; i < profile->count && result == 0; i++)
+        result = add_rule(filter, profile, &profile->rules[i]);
+    if (result == 0) {
+        assert_int_equal(seccomp_export_bpf(filter, file), 0);
+        ssize_t size = pread(file, program->steps, sizeof program->steps, 0);
+        assert_in_range(size, sizeof *program->steps, sizeof program->steps - 1);
+        program->count = (size_t)size / sizeof *program->steps;
+    }
+    close(file);
+    seccomp_release(filter);
+    return result;
+}
+
+static size_t jump(const struct sock_filter *step, bool taken)
+{
+    return taken ? step->jt : step->jf;
+}
+
+static uint32_t run_program(const struct program *program, const struct seccomp_data *data)
+{
+    uint32_t a = 0, memory[BPF_MEMWORDS] = { 0 };
+
+    for (size_t i = 0; i < program->count; i++) {
+        const struct sock_filter *step = &program->steps[i];
+        switch (step->code) {
+        case BPF_LD | BPF_W | BPF_ABS: memcpy(&a, (const char *)data + step->k, sizeof a); break;
+        case BPF_LD | BPF_MEM: a = memory[step->k]; break;
+        case BPF_ST: memory[step->k] = a; break;
+        case BPF_ALU | BPF_AND | BPF_K: a &= step->k; break;
+        case BPF_JMP | BPF_JA: i += step->k; break;
+        case BPF_JMP | BPF_JEQ | BPF_K: i += jump(step, a == step->k); break;
+        case BPF_JMP | BPF_JGT | BPF_K: i += jump(step, a > step->k); break;
+        case BPF_JMP | BPF_JGE | BPF_K: i += jump(step, a >= step->k); break;
+        case BPF_JMP | BPF_JSET | BPF_K: i += jump(step, a & step->k); break;
+        case BPF_RET | BPF_K: return step->k;
+        default: fail_msg("an instruction that this interpreter doesn't know: %#x", step->code);
+        }
+    }
+    fail_msg("the filter ends without an answer");
+    return 0;
+}
+
+/* --- both --- */
+
+static struct policy *load_profile(void)
+{
+    struct policy *policy;
+
+    assert_int_equal(policy_new(&policy, NULL), 0);
+    if (policy_add(policy, "p.json") == 0)
+        return policy;
+    policy_free(policy);
+    return NULL;
+}
+
+/* nurse's answer as an errno, 0: allowed */
+static unsigned nurse_says(const struct judge *judge, enum abi_arch arch, const uint64_t args[6])
+{
+    struct call *call;
+    struct verdict verdict;
+    const struct abi_call *row = abi_call(arch, abi_number(arch, abi_find("setpriority")));
+
+    assert_int_equal(call_for_test(&call, arch, row, args, getpid()), 0);
+    judge->decide(judge->self, call, &verdict);
+    call_end_test(call);
+    assert_true(verdict.kind == VERDICT_ALLOW || verdict.kind == VERDICT_DENY);
+    return verdict.kind == VERDICT_DENY ? (unsigned)verdict.error : 0;
+}
+
+static unsigned libseccomp_says(const struct program *program, uint32_t arch, int nr, const uint64_t args[6])
+{
+    struct seccomp_data data = { .nr = nr, .arch = arch };
+
+    memcpy(data.args, args, sizeof data.args);
+    uint32_t answer = run_program(program, &data);
+    return answer == SECCOMP_RET_ALLOW ? 0 : answer & SECCOMP_RET_DATA;
+}
+
+/* Arguments 0 and 1 take every edge value, argument 2 one that is drawn. */
+static void compare_values(const struct profile *profile, enum abi_arch arch, uint32_t scmp_arch, const struct program *program)
+{
+    struct policy *policy = load_profile();
+    uint64_t mask = arch == ABI_I386 ? UINT32_MAX : UINT64_MAX;
+
+    (void)profile;
+    if (!policy)
+        print_profile();
+    assert_non_null(policy);
+    struct judge judge = policy_judge(policy);
+    int nr = abi_number(arch, abi_find("setpriority"));
+    for (int i = 0; i < PER_WORD * PER_WORD; i++) {
+        const uint64_t args[6] = { edges[i % PER_WORD] & mask, edges[i / PER_WORD] & mask, edges[draw(PER_WORD)] & mask };
+        unsigned ours = nurse_says(&judge, arch, args), theirs = libseccomp_says(program, scmp_arch, nr, args);
+        if (ours != theirs) {
+            print_profile();
+            fail_msg("%s: setpriority(%#llx, %#llx, %#llx): nurse says %u, libseccomp %u", abi_arch_name(arch), (unsigned long long)args[0],
+                     (unsigned long long)args[1], (unsigned long long)args[2], ours, theirs);
+        }
+    }
+    policy_free(policy);
+}
+
+/* Returns how many profiles libseccomp took. */
+static int compare_profiles(bool one_action, unsigned most, int profiles)
+{
+    static struct program program;
+    static const uint32_t arches[ABI_ARCHES] = { [ABI_X86_64] = SCMP_ARCH_X86_64, [ABI_I386] = SCMP_ARCH_X86 };
+    int taken = 0;
+
+    for (int i = 0; i < profiles; i++) {
+        struct profile profile = { 0 };
+        draw_profile(&profile, one_action, most);
+        write_profile(&profile);
+        for (int arch = 0; arch < ABI_ARCHES; arch++) {
+            if (build_program(&profile, arches[arch], &program) != 0)
+                continue;
+            compare_values(&profile, (enum abi_arch)arch, arches[arch], &program);
+            taken++;
+        }
+    }
+    return taken;
+}
+
+/* What profiles in use look like: some calls allowed by some arguments. */
+static void rules_of_one_action_are_a_union(void **state)
+{
+    (void)state;
+    assert_in_range(compare_profiles(true, RULES_MAX, PROFILES), PROFILES, 2 * PROFILES);
+}
+
+static void a_single_rule_holds_for_the_same_values(void **state)
+{
+    (void)state;
+    assert_in_range(compare_profiles(false, 1, PROFILES), PROFILES, 2 * PROFILES);
+}
+
+static void of_several_actions_the_same_one_wins(void **state)
+{
+    (void)state;
+    assert_in_range(compare_profiles(false, 2, PROFILES), PROFILES / 2, 2 * PROFILES);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(rules_of_one_action_are_a_union),
+        cmocka_unit_test(a_single_rule_holds_for_the_same_values),
+        cmocka_unit_test(of_several_actions_the_same_one_wins),
+    };
+
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
