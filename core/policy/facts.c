@@ -1,7 +1,7 @@
 /*
  * facts: what a script may know of nurse and of the machine: the table of system calls, the kernel's version.
  *
- * Runs in the helper, in scripts and modules at any time. Reads nothing but nurse's own table and uname(2). unit-policy.c: scripts_know_facts.
+ * Runs in the helper, in scripts and modules at any time. Reads nothing but nurse's own table and uname(2). unit-json.c: scripts_know_facts.
  */
 #include <stdio.h>
 #include <sys/utsname.h>

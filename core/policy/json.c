@@ -3,7 +3,7 @@
  *
  * Runs in the helper, before the program starts. Believes the file as little as any script: it may be torn, deep or no JSON at all, and
  * that is one line with file and line. lua-cjson does the parsing; scripts never see it, only what it made. What it would bend is put right
- * here: numbers, null, and bytes that are no UTF-8. unit-policy.c: json_*.
+ * here: numbers, null, and bytes that are no UTF-8. unit-json.c.
  */
 #include <errno.h>
 #include <math.h>

@@ -13,7 +13,10 @@
 #include "core/policy/inside.h"
 #include "core/policy/modules.h"
 
-enum { FILE_MAX = 4 << 20, INCLUDE_DEPTH = 16, SHORT_NAME = LUA_IDSIZE - 1 };
+enum {
+    FILE_MAX = 4 << 20, INCLUDE_DEPTH = 16, SHORT_NAME = LUA_IDSIZE - 1,
+    PATIENCE = 10,    /* loading may take so many times as long as a decision: nobody waits for it yet, and the machine may be busy */
+};
 
 /* A new layer with its environment; `script` NULL: it is a script itself. A module that a phase requires is one of its rules. */
 struct layer *scripts_layer(lua_State *L, const char *path, struct layer *script)
@@ -243,12 +246,14 @@ int policy_add(struct policy *p, const char *name)
         return -1;
     }
     p->loading = true;
+    p->wall = PATIENCE * p->options.wall;
     p->at = NULL;
     p->include_depth = 0;
     lua_pushcfunction(p->L, scripts_add);
     lua_pushlightuserdata(p->L, path);
     error = state_call(p, 1, 0, path, &message);
     p->loading = false;
+    p->wall = p->options.wall;
     if (error != 0)
         say("%s", message);
     return error;

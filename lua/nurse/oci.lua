@@ -279,8 +279,6 @@ end
 -- Where libseccomp would put a condition among others: first the higher argument, then the operator's rank, then the greater value.
 local function compare(a, b)
   if a.i ~= b.i then return a.i > b.i and -1 or 1 end
-  if a.mask >> 32 == 0 and b.mask >> 32 ~= 0 then return 1 end
-  if b.mask >> 32 == 0 and a.mask >> 32 ~= 0 then return -1 end
   if a.op.rank ~= b.op.rank then return a.op.rank > b.op.rank and -1 or 1 end
   if a.value ~= b.value then return math.ult(a.value, b.value) == (a.op.smaller_first or false) and -1 or 1 end
   return 0
