@@ -1,7 +1,8 @@
 -- Policies see Lua 5.4 without io, os.execute and debug, and the statements of the policy language.
 std = "lua54"
 max_line_length = 160
-local statements = { "default", "allow", "deny", "kill", "on", "after", "event", "log", "param", "include", "clock", "timer", "stop", "cpu", "realpath" }
+local statements = { "default", "allow", "deny", "kill", "on", "after", "event", "log", "param", "include",
+    "clock", "timer", "stop", "cpu", "phase", "realpath", "json", "syscalls", "kernel", "detail", "at" }
 local supervisor = { globals = { "on" }, read_globals = { "answer", "realpath" } }
 for _, directory in ipairs { "scripts", "lua/nurse", "t/data", "t/bench" } do
     files[directory] = { read_globals = statements }

@@ -4,7 +4,7 @@
 # and `make test` install the rest themselves.
 
 BUILD_PACKAGES := gcc gcc-multilib libc6-dev libc6-dev-i386 binutils \
-                  liblua5.4-dev libseccomp-dev
+                  liblua5.4-dev lua-cjson-dev libseccomp-dev
 DEMO_PACKAGES  := python3 lua5.4
 TEST_PACKAGES  := perl libcmocka-dev musl-tools procps strace proot gdb lua5.4 python3 sqlite3 git make \
                   nginx-light restic shfmt bash dash \
@@ -50,7 +50,7 @@ TESTS       ?= $(sort $(wildcard t/*.t))
 WARN   := -Wall -Wextra -Werror
 LUA_I  := -I/usr/include/lua5.4
 CFLAGS := -std=gnu11 -D_GNU_SOURCE -O2 -g $(WARN) -I. $(LUA_I)
-LIBS   := -lseccomp -llua5.4 -lm
+LIBS   := -lseccomp -llua5.4-cjson -llua5.4 -lm
 
 # The stub has no libc below it: no stack protector (no TLS yet), no vector registers (they are the
 # program's), no calls to memcpy made out of loops, no landing pads or unwind tables, and nothing

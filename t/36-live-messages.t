@@ -43,7 +43,7 @@ for my $class (64, 32) {
         like($run->{err}, qr/nanosleep\w*\(.*\{tv_sec=30, tv_nsec=0\}.* takes 30$/m, "a time in words and as a number, $kind");
         is(nurse($refusing, $options, [$program, 'flip', 3000])->{out} =~ s/refused|-(?=\n)/any/r, "- right any\n", "an address that another thread swaps, $kind: what was judged is used");
     }
-    like(run([$program, 'flip', 20000])->{out}, qr/^wrong right/, "natively the swapped address is hit, $class bit");
+    like(run([$program, 'flip', 5000000])->{out}, qr/^wrong right/, "natively the swapped address is hit, $class bit");
 }
 
 done_testing;

@@ -132,7 +132,7 @@ static void decide_end(struct policy *p)
 static void decide_call(void *self, struct call *call, struct verdict *out)
 {
     struct policy *p = self;
-    const struct plan *plan = layers_plan(p, call_row(call));
+    const struct plan *plan = layers_plan(p, call_arch(call), call_row(call));
 
     if (!plan) {
         *out = (struct verdict){ .kind = VERDICT_DENY, .error = ENOSYS };
@@ -159,9 +159,8 @@ static void decide_call(void *self, struct call *call, struct verdict *out)
 
 static bool decide_constant(void *self, enum abi_arch arch, const struct abi_call *row, struct verdict *out)
 {
-    const struct plan *plan = layers_plan(self, row);
+    const struct plan *plan = layers_plan(self, arch, row);
 
-    (void)arch;
     *out = (struct verdict){ .kind = VERDICT_DENY, .error = ENOSYS };
     if (!plan)
         return true;
@@ -172,9 +171,12 @@ static bool decide_constant(void *self, enum abi_arch arch, const struct abi_cal
 
 static bool decide_watches(void *self, const struct abi_call *row)
 {
-    const struct plan *plan = layers_plan(self, row);
-
-    return plan && plan->after_count > 0;
+    for (int arch = 0; arch < ABI_ARCHES; arch++) {
+        const struct plan *plan = layers_plan(self, (enum abi_arch)arch, row);
+        if (plan && plan->after_count > 0)
+            return true;
+    }
+    return false;
 }
 
 static void decide_after_fault(struct policy *p, const char *message)
@@ -231,7 +233,7 @@ static void decide_ask_after(struct policy *p, const struct rule *rule)
 static bool decide_after(void *self, struct call *call, int64_t *result)
 {
     struct policy *p = self;
-    const struct plan *plan = layers_plan(p, call_row(call));
+    const struct plan *plan = layers_plan(p, call_arch(call), call_row(call));
 
     if (!plan)
         return false;

@@ -16,6 +16,7 @@
 
 enum {
     ROWS_MAX = 1024,          /* rows of the calls table that a rule can name */
+    CELLS = ABI_ARCHES * ROWS_MAX,    /* a row on one architecture: arch * ROWS_MAX + i */
     PLACE_MAX = PATH_MAX + 16,
     WHY_MAX = 256,            /* a verdict's reason, in bytes */
 };
@@ -26,7 +27,7 @@ struct rule {
     bool module;                             /* made by a module */
     int handler;                             /* registry reference; LUA_NOREF: a constant */
     struct verdict verdict;                  /* of a constant */
-    unsigned char rows[ROWS_MAX / CHAR_BIT]; /* bit i: names abi_row(i) */
+    unsigned char rows[CELLS / CHAR_BIT];    /* bit arch * ROWS_MAX + i: names abi_row(i) there */
     unsigned char spelled[ROWS_MAX / CHAR_BIT];    /* ...and does so by its own name, not by a group */
 };
 
@@ -86,7 +87,7 @@ struct policy {
     struct event_rule *events;
     size_t event_count;
     bool hears_denials;            /* there is an event "denied" */
-    struct plan *plans;            /* one for each row; NULL until compiled */
+    struct plan *plans;            /* one for each cell; NULL until compiled */
     size_t row_count;
     const struct abi_call *first_row;
     const struct abi_call **others;    /* rows that stand for another one on one architecture, and that one's number */
@@ -118,6 +119,7 @@ struct policy {
 
     struct host *host;             /* host.c */
     bool loading;
+    const char *at;                /* where a module says that its rules stand, interned; NULL: at the script's line */
     int include_depth;
     int format, args, memory;      /* registry references: string.format, the call's proxies */
 };
@@ -181,6 +183,12 @@ void scripts_run_file(lua_State *L, struct layer *layer, const char *path);    /
 int scripts_include(lua_State *L);    /* Lua functions; first upvalue: the layer */
 int scripts_require(lua_State *L);
 int scripts_load(lua_State *L);
+void scripts_read(lua_State *L, const char *path);    /* [-0, +1] a file's bytes as a string; raises what is wrong */
+
+/* Lua functions: json.c: json(path); facts.c: syscalls(names), kernel() */
+int json_load(lua_State *L);
+int facts_syscalls(lua_State *L);
+int facts_kernel(lua_State *L);
 
 /* phases.c: a Lua function; first upvalue: the layer. And: an allowed call may be a phase's moment. */
 int statement_phase(lua_State *L);
@@ -192,7 +200,7 @@ int layers_compile(struct policy *policy);
 void layers_free(struct policy *policy);
 /* Index of a row into policy->names; past the end when it is unknown. */
 size_t layers_slot(const struct policy *policy, const struct abi_call *row);
-struct plan *layers_plan(const struct policy *policy, const struct abi_call *row);
+struct plan *layers_plan(const struct policy *policy, enum abi_arch arch, const struct abi_call *row);
 bool layers_speaks(const struct layer *layer);
 /* The stricter of two verdicts, true when that is the second; and what is done where nobody is there to be asked. */
 bool layers_join(struct verdict *into, const struct verdict *verdict);

@@ -43,7 +43,7 @@ static size_t layers_count_naming(const struct rules *rules, size_t row)
 /* Kernel work outside the route table is allowed by name only, not by a default. */
 static bool layers_needs_name(const struct policy *p, size_t row)
 {
-    if (abi_row(row)->where != ABI_UNSAFE)
+    if (abi_row(row % ROWS_MAX)->where != ABI_UNSAFE)
         return false;
     for (size_t i = 0; i < p->layer_count; i++)
         if (layers_count_naming(&p->layers[i]->rules, row) > 0)
@@ -161,11 +161,11 @@ int layers_compile(struct policy *p)
 {
     if (p->plans)
         return 0;
-    p->plans = calloc(p->row_count, sizeof *p->plans);
+    p->plans = calloc(CELLS, sizeof *p->plans);
     if (!p->plans)
         return -ENOMEM;
-    for (size_t i = 0; i < p->row_count; i++)
-        if (layers_plan_row(p, &p->plans[i], i) != 0)
+    for (size_t i = 0; i < CELLS; i++)
+        if (i % ROWS_MAX < p->row_count && layers_plan_row(p, &p->plans[i], i) != 0)
             return -ENOMEM;
     return 0;
 }
@@ -179,7 +179,7 @@ static void layers_free_rules(struct rules *rules)
 
 void layers_free(struct policy *p)
 {
-    for (size_t i = 0; p->plans && i < p->row_count; i++) {
+    for (size_t i = 0; p->plans && i < CELLS; i++) {
         free(p->plans[i].handlers);
         free(p->plans[i].where);
         free(p->plans[i].stages);
@@ -211,13 +211,13 @@ size_t layers_slot(const struct policy *p, const struct abi_call *row)
     return SIZE_MAX;
 }
 
-struct plan *layers_plan(const struct policy *p, const struct abi_call *row)
+struct plan *layers_plan(const struct policy *p, enum abi_arch arch, const struct abi_call *row)
 {
     size_t slot = layers_slot(p, row);
 
     if (!p->plans || slot == SIZE_MAX)
         return NULL;
-    return &p->plans[slot < p->row_count ? slot : p->other_rows[slot - p->row_count]];
+    return &p->plans[arch * ROWS_MAX + (slot < p->row_count ? slot : p->other_rows[slot - p->row_count])];
 }
 
 /* Nobody is asked here: without a terminal `ask` means no. */
@@ -234,7 +234,7 @@ void policy_explain(struct policy *p, enum abi_arch arch, const struct abi_call 
     memset(out, 0, sizeof *out);
     if (layers_compile(p) != 0)
         die(EXIT_NURSE, "out of memory");
-    const struct plan *plan = layers_plan(p, row);
+    const struct plan *plan = layers_plan(p, arch, row);
     out->constant = policy_judge(p).constant(p, arch, row, &out->verdict);
     if (!plan)
         return;

@@ -13,7 +13,10 @@
 #include "core/policy/inside.h"
 #include "core/policy/modules.h"
 
-enum { FILE_MAX = 4 << 20, INCLUDE_DEPTH = 16, SHORT_NAME = LUA_IDSIZE - 1 };
+enum {
+    FILE_MAX = 4 << 20, INCLUDE_DEPTH = 16, SHORT_NAME = LUA_IDSIZE - 1,
+    PATIENCE = 10,    /* loading may take so many times as long as a decision: nobody waits for it yet, and the machine may be busy */
+};
 
 /* A new layer with its environment; `script` NULL: it is a script itself. A module that a phase requires is one of its rules. */
 struct layer *scripts_layer(lua_State *L, const char *path, struct layer *script)
@@ -41,13 +44,19 @@ struct layer *scripts_layer(lua_State *L, const char *path, struct layer *script
     return layer;
 }
 
-/* [-0, +1] the file's bytes as a string */
-static void scripts_read(lua_State *L, const char *path)
+/* Raises "path: reason"; the script that wanted the file is put before it by state_trace(). */
+static void scripts_cannot(lua_State *L, const char *path, int error)
+{
+    lua_pushfstring(L, "%s: %s", path, strerror(error));
+    lua_error(L);
+}
+
+void scripts_read(lua_State *L, const char *path)
 {
     FILE *file = fopen(path, "re");
 
     if (!file)
-        luaL_error(L, "%s: %s", path, strerror(errno));
+        scripts_cannot(L, path, errno);
     char *text = malloc(FILE_MAX);
     size_t size = text ? fread(text, 1, FILE_MAX, file) : 0;
     int error = text ? ferror(file) ? errno : size == FILE_MAX ? EFBIG : 0 : ENOMEM;
@@ -56,7 +65,7 @@ static void scripts_read(lua_State *L, const char *path)
         lua_pushlstring(L, text, size);    /* raises at the memory limit only: that ends nurse, and the text with it */
     free(text);
     if (error)
-        luaL_error(L, "%s: %s", path, strerror(error));
+        scripts_cannot(L, path, error);
 }
 
 /* Lua cuts long file names in messages to "...tail"; users get the whole. [-1, +1] the message on top. */
@@ -201,11 +210,25 @@ int scripts_load(lua_State *L)
     return 1;
 }
 
+/* A seccomp profile given as a policy stands for a script beside it that loads it. */
+static void scripts_run_profile(lua_State *L, struct layer *layer, const char *path)
+{
+    static const char text[] = "require 'nurse.oci'.load(...)";
+    const char *slash = strrchr(path, '/');
+
+    lua_pushfstring(L, "@%s", path);
+    scripts_compile(L, layer, text, sizeof text - 1, lua_tostring(L, -1));
+    lua_pushstring(L, slash ? slash + 1 : path);
+    lua_call(L, 1, 0);
+    lua_pop(L, 1);
+}
+
 static int scripts_add(lua_State *L)
 {
-    const char *path = lua_touserdata(L, 1);
+    const char *path = lua_touserdata(L, 1), *ending = strrchr(path, '.');
+    bool is_profile = ending && strcmp(ending, ".json") == 0;
 
-    scripts_run_file(L, scripts_layer(L, path, NULL), path);
+    (is_profile ? scripts_run_profile : scripts_run_file)(L, scripts_layer(L, path, NULL), path);
     return 0;
 }
 
@@ -264,11 +287,14 @@ int policy_add(struct policy *p, const char *name)
         return -1;
     }
     p->loading = true;
+    p->wall = PATIENCE * p->options.wall;
+    p->at = NULL;
     p->include_depth = 0;
     lua_pushcfunction(p->L, scripts_add);
     lua_pushlightuserdata(p->L, path);
     error = state_call(p, 1, 0, path, &message);
     p->loading = false;
+    p->wall = p->options.wall;
     if (error != 0)
         scripts_say_mistake(message);
     return error;

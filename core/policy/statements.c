@@ -39,9 +39,27 @@ static struct layer *statements_open_layer(lua_State *L, const char *statement)
     return layer->into ? layer->into : layer;
 }
 
-static void statements_set_row(struct rule *rule, size_t row)
+enum { ARCHES_ALL = (1 << ABI_ARCHES) - 1 };    /* a set of architectures: bit enum abi_arch */
+
+static void statements_set_row(struct rule *rule, unsigned arches, size_t row)
 {
-    rule->rows[row / CHAR_BIT] |= (unsigned char)(1u << row % CHAR_BIT);
+    for (size_t cell = row; cell < CELLS; cell += ROWS_MAX, arches >>= 1)
+        if (arches & 1)
+            rule->rows[cell / CHAR_BIT] |= (unsigned char)(1u << cell % CHAR_BIT);
+}
+
+/* The architectures of a word; "i386:open" stands for one, and loses its prefix. */
+static unsigned statements_arches(struct word *word)
+{
+    for (int arch = 0; arch < ABI_ARCHES; arch++) {
+        const char *name = abi_arch_name((enum abi_arch)arch);
+        size_t len = strlen(name);
+        if (word->len > len && word->text[len] == ':' && strncmp(word->text, name, len) == 0) {
+            *word = (struct word){ word->text + len + 1, word->len - len - 1 };
+            return 1u << arch;
+        }
+    }
+    return ARCHES_ALL;
 }
 
 static void statements_spell_row(struct rule *rule, size_t row)
@@ -72,7 +90,7 @@ static const struct { const char *name; bool (*holds)(const struct abi_call *row
  * Rows of a group. Kernel work outside the route table (ABI_UNSAFE) is only granted by its own name or by @unsafe: a group that
  * happens to hold such a call may deny it, but not allow it.
  */
-static void statements_name_group(lua_State *L, struct rule *rule, const char *name, bool grants)
+static void statements_name_group(lua_State *L, struct rule *rule, unsigned arches, const char *name, bool grants)
 {
     const struct abi_call *row;
     int group = abi_group(name), computed = 0;
@@ -85,7 +103,7 @@ static void statements_name_group(lua_State *L, struct rule *rule, const char *n
     for (size_t i = 0; (row = abi_row(i)); i++) {
         bool member = group >= 0 ? row->groups >> group & 1 : computed_groups[computed].holds(row);
         if (member && !(skip_unsafe && row->where == ABI_UNSAFE))
-            statements_set_row(rule, i);
+            statements_set_row(rule, arches, i);
     }
 }
 
@@ -93,14 +111,15 @@ static void statements_name(lua_State *L, struct rule *rule, struct word word, b
 {
     char name[64];
 
+    unsigned arches = statements_arches(&word);
     snprintf(name, sizeof name, "%.*s", (int)word.len, word.text);
     if (name[0] == '@') {
-        statements_name_group(L, rule, name + 1, grants);
+        statements_name_group(L, rule, arches, name + 1, grants);
         return;
     }
     if (word.len >= sizeof name || !abi_find(name))
         luaL_error(L, abi_group(name) < 0 ? "unknown system call '%s'" : "unknown system call '%s' (a group is written '@%s')", name, name);
-    statements_set_row(rule, (size_t)(abi_find(name) - abi_row(0)));
+    statements_set_row(rule, arches, (size_t)(abi_find(name) - abi_row(0)));
     statements_spell_row(rule, (size_t)(abi_find(name) - abi_row(0)));
 }
 
@@ -139,6 +158,8 @@ const char *statements_where(lua_State *L, const struct layer *layer)
 {
     char place[PLACE_MAX];
 
+    if (policy_of(L)->at)
+        return policy_of(L)->at;
     state_where(L, place, sizeof place);
     return place[0] ? state_intern(policy_of(L), place) : layer->path;
 }
@@ -325,13 +346,26 @@ static int statement_default(lua_State *L)
     return 0;
 }
 
-static int statement_log(lua_State *L)
+/* The line of string.format's arguments. */
+static const char *statements_format(lua_State *L)
 {
     luaL_checkstring(L, 1);
     lua_rawgeti(L, LUA_REGISTRYINDEX, policy_of(L)->format);
     lua_insert(L, 1);
     lua_call(L, lua_gettop(L) - 1, 1);
-    say_notice("%s", lua_tostring(L, -1));
+    return lua_tostring(L, -1);
+}
+
+static int statement_log(lua_State *L)
+{
+    say_notice("%s", statements_format(L));
+    return 0;
+}
+
+/* As log, for those who gave -v. */
+static int statement_detail(lua_State *L)
+{
+    say_detail("%s", statements_format(L));
     return 0;
 }
 
@@ -349,6 +383,16 @@ static int statement_print(lua_State *L)
     }
     luaL_pushresult(&line);
     say_notice("%s", lua_tostring(L, -1));
+    return 0;
+}
+
+/* at(place): the rules from here on are said to stand there; at() ends it. For modules that take rules from other files. */
+static int statement_at(lua_State *L)
+{
+    struct policy *p = statements_open_layer(L, "at")->policy;
+    const char *place = luaL_optstring(L, 1, NULL);
+
+    p->at = place ? state_intern(p, place) : NULL;
     return 0;
 }
 
@@ -410,12 +454,17 @@ static const luaL_Reg statements[] = {
     { "event", statement_event },
     { "phase", statement_phase },
     { "log", statement_log },
+    { "detail", statement_detail },
     { "print", statement_print },
+    { "at", statement_at },
     { "param", statement_param },
     { "include", scripts_include },
     { "require", scripts_require },
     { "load", scripts_load },
     { "realpath", lookup_realpath },
+    { "json", json_load },
+    { "syscalls", facts_syscalls },
+    { "kernel", facts_kernel },
     { NULL, NULL },
 };
 

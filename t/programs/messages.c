@@ -3,7 +3,7 @@
  *
  *   messages writev | pwritev            writes "ab", "" and "cd" as three vectors
  *   messages sendmsg | sendmmsg          sends to the first of two sockets (sendmmsg: two messages), says which one got what
- *   messages flip COUNT                  sends COUNT messages to the first socket while a thread swaps the address for the second's; says how many
+ *   messages flip COUNT                  sends COUNT messages, or until one goes wrong, to the first socket while a thread swaps the address for the second's; says how many
  *                                        the second one got
  *   messages receive                     receives what it has sent itself: readv into two vectors, then recvmsg
  *   messages bad                         the errors of bad pointers, one a line
@@ -137,7 +137,7 @@ static void act_flip(int count)
     sockets_open();
     where = address[0];
     pthread_create(&thread, NULL, flipper, &where);
-    for (int i = 0; i < count; i++) {
+    for (int i = 0; i < count && !wrong; i++) {
         refused += sendmsg(sockets[0], &message, 0) < 0;
         wrong += recv(sockets[1], bytes, sizeof bytes, 0) > 0;
         right += recv(sockets[0], bytes, sizeof bytes, 0) > 0;

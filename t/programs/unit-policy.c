@@ -236,6 +236,30 @@ static void rules_say_where_they_stand(void **state)
     policy_free(policy);
 }
 
+/* "i386:getpid" is that call there alone; groups likewise. */
+static void names_can_say_the_architecture(void **state)
+{
+    static const struct { const char *text, *verdicts[ABI_ARCHES]; } rows[] = {
+        { "deny 'i386:getpid' default 'allow'", { "allow", "deny EPERM" } },
+        { "deny('x86_64:getpid', 'EIO') deny('getpid', 'EXDEV') default 'allow'", { "deny EIO", "deny EXDEV" } },
+        { "allow 'x86_64:@all'", { "allow", "deny EPERM" } },
+        { "deny 'gettid i386:@self' default 'allow'", { "allow", "deny EPERM" } },
+        { "allow { 'x86_64:getpid', 'i386:getpid' }", { "allow", "allow" } },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct policy *policy = script(rows[i].text);
+        struct judge judge = policy_judge(policy);
+        for (int arch = 0; arch < ABI_ARCHES; arch++) {
+            struct verdict verdict;
+            assert_true(judge.constant(judge.self, (enum abi_arch)arch, abi_find("getpid"), &verdict));
+            assert_string_equal(verdict_text(&verdict), rows[i].verdicts[arch]);
+        }
+        policy_free(policy);
+    }
+}
+
 static void params_take_the_type_of_their_fallback(void **state)
 {
     static const char *const given[] = { "dir=/x", "count=7", "strict=yes", "must=here", NULL };
@@ -266,6 +290,8 @@ static void mistakes_name_file_and_line(void **state)
         { "allow '@opne'", "nurse: p.lua:1: unknown group '@opne'" },
         { "\n\ndeny('open', 'EPREM')", "nurse: p.lua:3: unknown errno 'EPREM'" },
         { "default 'deny EPREM'", "nurse: p.lua:1: unknown errno 'EPREM'" },
+        { "allow 'i386:opne'", "nurse: p.lua:1: unknown system call 'opne'" },
+        { "allow 'arm:open'", "nurse: p.lua:1: unknown system call 'arm:open'" },
         { "default 'maybe'", "nurse: p.lua:1: default: 'allow'" },
         { "default 'allow'\ndefault 'deny'", "nurse: p.lua:2: default was already given at p.lua:1" },
         { "allow ''", "nurse: p.lua:1: bad argument #1 to 'allow' (no system call is named)" },
@@ -1166,6 +1192,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(statements_make_constants),
         cmocka_unit_test(rules_say_where_they_stand),
+        cmocka_unit_test(names_can_say_the_architecture),
         cmocka_unit_test(params_take_the_type_of_their_fallback),
         cmocka_unit_test(log_and_print_speak_on_stderr),
         cmocka_unit_test(mistakes_name_file_and_line),

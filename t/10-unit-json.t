@@ -1,0 +1,2 @@
+#!/bin/sh
+CMOCKA_MESSAGE_OUTPUT=TAP exec timeout 60 "${BUILD:-build}/t/unit-json"
