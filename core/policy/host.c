@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/sysinfo.h>
 
 #include "core/base/say.h"
 #include "core/helper/cpu.h"
@@ -56,11 +57,13 @@ static int statement_clock(lua_State *L)
     return 1;
 }
 
-/* cpu() -> seconds of CPU time that all processes of the sandbox have used, ended ones included; 0 while nothing runs. */
+/* cpu() -> seconds of CPU time that all processes of the sandbox have used, ended ones included, 0 while nothing runs; and the number of CPUs, which
+ * is how much more it can be in a second. */
 static int statement_cpu(lua_State *L)
 {
     lua_pushnumber(L, (lua_Number)cpu_used() / SECOND);
-    return 1;
+    lua_pushinteger(L, get_nprocs());
+    return 2;
 }
 
 /* stop([status [, why]]): the sandbox ends, nurse says "nurse: WHY" and exits with the status, 0 to 255 (124). The first stop counts. */
