@@ -108,8 +108,8 @@ for my $way (@ways) {
 for my $way (@ways) {
     my @acts = ('write:5', 'write:10', 'write:10');
     my %ends = (
-        'written = 10, on_limit = "deny ENOSPC"' => [0, [5, 5, 'ENOSPC'], qr/\Anurse: files nil\n/],
-        'written = { 10, on_limit = "deny EFBIG" }, on_limit = "kill"' => [0, [5, 5, 'EFBIG'], qr/\Anurse: files nil\n/],
+        'written = 10, on_limit = "deny ENOSPC"' => [0, [5, 5, 'ENOSPC'], qr/^nurse: denied with ENOSPC by \S* \(quota: written: 10 bytes written\): write\(/m],
+        'written = { 10, on_limit = "deny EFBIG" }, on_limit = "kill"' => [0, [5, 5, 'EFBIG'], qr/^nurse: denied with EFBIG /m],
         'written = 10, on_limit = "kill"' => [137, [], qr/^nurse: .*kill/],
         'written = 10, on_limit = "stop"' => [124, [], qr/^nurse: quota: written: 10 bytes written$/m],
         'written = 10, on_limit = function(what, used, limit) log("%s %d %d", what, used, limit) end' => [0, [5, 5, 'EDQUOT'], qr/^nurse: written 10 10\n/],
