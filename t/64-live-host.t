@@ -138,4 +138,25 @@ LUA
     cmp_ok($sum, '<', 0.15, "a program that does nothing ($sum)");
 }
 
+# --- the examples of the manual pages -------------------------------------------------------------------------------
+my %examples;
+for my $page (qw(nurse-host nurse-quota nurse-time)) {
+    my @texts = slurp(root_dir() . "/doc/man/$page.3") =~ /^\.Bd -literal -offset indent\n(.*?)^\.Ed\n/msg;
+    cmp_ok(scalar @texts, '>=', 2, "$page(3) has examples");
+    for my $text (@texts) {
+        my $result = nurse(policy($text, "$page.lua"), [], ['sh', '-c', 'cat /dev/null; echo hello > f; rm f; echo done'], { cwd => scratch() });
+        is($result->{code}, 0, "$page(3): an example works") or diag($text, $result->{err});
+        is($result->{out}, "done\n", '... and lets a program run');
+        $examples{$1} = [$text, $result->{err}] if $text =~ /(cpu\(\)|quota\.used|mmap)/;
+    }
+}
+like($examples{'cpu()'}[1], qr/^nurse: \d+\.\d\d s of CPU time in \d\.\d\d s\n/, 'what was used is told');
+like($examples{'quota.used'}[1], qr/^nurse: \d+ files, \d+ bytes\n/, '... files and bytes too');
+{
+    my $map = 'use strict; open my $f, "+<", shift or die; printf "%d\n", syscall(9, 0, 4096, 3, 1, fileno $f, 0) == -1 ? $! : 0';
+    my $file = spew(scratch() . '/mapped', 'x' x 4096);
+    is(run(['perl', '-e', $map, $file])->{out}, "0\n", 'natively a file is mapped');
+    is(nurse(policy($examples{mmap}[0]), [], ['perl', '-e', $map, $file])->{out}, "13\n", 'with the example it is not');
+}
+
 done_testing();

@@ -605,6 +605,17 @@ int call_fd(struct call *call, int fd, char *path, size_t size, const char **kin
     return 0;
 }
 
+int64_t call_fd_size(const struct call *call, int fd)
+{
+    char link[64];
+    struct stat st;
+
+    snprintf(link, sizeof link, "/proc/%d/fd/%d", call->tid, fd);
+    if (stat(link, &st))
+        return errno == ENOENT ? -EBADF : -errno;
+    return st.st_size;
+}
+
 ssize_t call_read(struct call *call, uint64_t addr, void *buf, size_t count)
 {
     return memory_read(call->tid, addr, buf, count);

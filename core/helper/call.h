@@ -69,6 +69,8 @@ int call_set_strings(struct call *call, int i, const char *const *strings, size_
 /* What a descriptor of the program is, asked of the kernel: path as in /proc/PID/fd; kind is "file", "dir", "pipe", "socket", "tty",
  * "chr", "blk", "link", "anon" or "none". Returns 0 or -errno. */
 int call_fd(struct call *call, int fd, char *path, size_t size, const char **kind);
+/* The size of the file behind a descriptor in bytes (st_size of stat(2)), or -errno. */
+int64_t call_fd_size(const struct call *call, int fd);
 
 /* The program's memory. Return the number of bytes moved, or -errno. */
 ssize_t call_read(struct call *call, uint64_t addr, void *buf, size_t count);

@@ -58,7 +58,8 @@ static void spawn_draw(struct sandbox *sandbox)
 
 static bool spawn_hides_vdso(const struct sandbox *sandbox, enum abi_arch arch)
 {
-    static const char *const calls[] = { "clock_gettime", "clock_gettime64", "gettimeofday", "time", "getcpu", "clock_getres", "clock_getres_time64" };
+    static const char *const calls[] = { "clock_gettime", "clock_gettime64", "gettimeofday", "time", "getcpu", "clock_getres", "clock_getres_time64",
+                                         "getrandom" };
 
     for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
         const struct abi_call *row = abi_find(calls[i]);

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/sysinfo.h>
 
 #include "core/base/say.h"
 #include "core/helper/cpu.h"
@@ -27,40 +28,47 @@ struct host {
     struct timer timer[TIMERS_MAX];
 };
 
-static int64_t host_clock(clockid_t clock)
+static int64_t host_clock(void)
 {
     struct timespec now;
 
-    clock_gettime(clock, &now);
+    clock_gettime(CLOCK_MONOTONIC, &now);
     return now.tv_sec * SECOND + now.tv_nsec;
 }
 
 static const struct { const char *name; clockid_t clock; } host_clocks[] = {
     { "CLOCK_REALTIME", CLOCK_REALTIME }, { "CLOCK_REALTIME_COARSE", CLOCK_REALTIME_COARSE }, { "CLOCK_TAI", CLOCK_TAI },
     { "CLOCK_MONOTONIC", CLOCK_MONOTONIC }, { "CLOCK_MONOTONIC_COARSE", CLOCK_MONOTONIC_COARSE }, { "CLOCK_MONOTONIC_RAW", CLOCK_MONOTONIC_RAW },
-    { "CLOCK_BOOTTIME", CLOCK_BOOTTIME },
+    { "CLOCK_BOOTTIME", CLOCK_BOOTTIME }, { "CLOCK_REALTIME_ALARM", CLOCK_REALTIME_ALARM }, { "CLOCK_BOOTTIME_ALARM", CLOCK_BOOTTIME_ALARM },
 };
 
-/* clock([name]) -> integer nanoseconds of that clock (clock_gettime(2)), CLOCK_MONOTONIC if none is named. Upvalue: the clocks by name. */
+/* clock([name]) -> integer nanoseconds of that clock (clock_gettime(2)), CLOCK_MONOTONIC if none is named; an error if the machine has it not. Upvalue:
+ * the clocks by name. */
 static int statement_clock(lua_State *L)
 {
+    struct timespec now;
+
     if (lua_isnoneornil(L, 1)) {
-        lua_pushinteger(L, host_clock(CLOCK_MONOTONIC));
+        lua_pushinteger(L, host_clock());
         return 1;
     }
     luaL_checkstring(L, 1);
     lua_pushvalue(L, 1);
     if (lua_rawget(L, lua_upvalueindex(1)) != LUA_TNUMBER)
         return luaL_error(L, "clock: '%s' is no clock of the machine", lua_tostring(L, 1));
-    lua_pushinteger(L, host_clock((clockid_t)lua_tointeger(L, -1)));
+    if (clock_gettime((clockid_t)lua_tointeger(L, -1), &now))
+        return luaL_error(L, "clock: %s: %s", lua_tostring(L, 1), strerror(errno));
+    lua_pushinteger(L, now.tv_sec * SECOND + now.tv_nsec);
     return 1;
 }
 
-/* cpu() -> seconds of CPU time that all processes of the sandbox have used, ended ones included; 0 while nothing runs. */
+/* cpu() -> seconds of CPU time that all processes of the sandbox have used, ended ones included, 0 while nothing runs; and the number of CPUs, which
+ * is how much more it can be in a second. */
 static int statement_cpu(lua_State *L)
 {
     lua_pushnumber(L, (lua_Number)cpu_used() / SECOND);
-    return 1;
+    lua_pushinteger(L, get_nprocs());
+    return 2;
 }
 
 /* stop([status [, why]]): the sandbox ends, nurse says "nurse: WHY" and exits with the status, 0 to 255 (124). The first stop counts. */
@@ -123,7 +131,7 @@ static int statement_timer(lua_State *L)
     lua_settop(L, 2);
     struct timer timer = { .due = host_delay(seconds), .where = place[0] ? state_intern(policy_of(L), place) : "timer", .handler = luaL_ref(L, LUA_REGISTRYINDEX) };
     if (host->started)
-        timer.due += host_clock(CLOCK_MONOTONIC);
+        timer.due += host_clock();
     host->timer[host->count++] = timer;
     host_plan(host);
     return 0;
@@ -131,7 +139,7 @@ static int statement_timer(lua_State *L)
 
 void host_start(struct policy *p)
 {
-    int64_t now = host_clock(CLOCK_MONOTONIC);
+    int64_t now = host_clock();
 
     for (size_t i = 0; i < p->host->count; i++)
         p->host->timer[i].due += now;
@@ -162,14 +170,14 @@ void host_tick(void *self)
 {
     struct policy *p = self;
     struct host *host = p->host;
-    int64_t now = host_clock(CLOCK_MONOTONIC);
+    int64_t now = host_clock();
 
     for (size_t i = 0, count = host->count; i < count && !host->wish.stop;) {
         struct timer *timer = &host->timer[i];
         int64_t again = timer->due <= now ? host_run(p, timer) : 0;
 
         if (again > 0)
-            timer->due = host_clock(CLOCK_MONOTONIC) + again;
+            timer->due = host_clock() + again;
         if (again >= 0) {
             i++;
             continue;

@@ -207,14 +207,29 @@ int values_check_fd(lua_State *L, int index)
     return (int)luaL_checkinteger(L, index);
 }
 
-/* The path in buf, and the kind; false when the program has no such descriptor. */
-static bool fd_ask(lua_State *L, const struct fd *fd, char *buf, size_t size, const char **kind)
+static struct call *fd_call(lua_State *L, const struct fd *fd)
 {
     struct call *call = object_call(L);
 
     if (fd->generation != policy_of(L)->generation)
         luaL_error(L, "this descriptor belongs to an earlier call");
-    return call_fd(call, fd->number, buf, size, kind) == 0;
+    return call;
+}
+
+/* The path in buf, and the kind; false when the program has no such descriptor. */
+static bool fd_ask(lua_State *L, const struct fd *fd, char *buf, size_t size, const char **kind)
+{
+    return call_fd(fd_call(L, fd), fd->number, buf, size, kind) == 0;
+}
+
+static void fd_push_size(lua_State *L, const struct fd *fd)
+{
+    int64_t size = call_fd_size(fd_call(L, fd), fd->number);
+
+    if (size >= 0)
+        lua_pushinteger(L, size);
+    else
+        lua_pushnil(L);
 }
 
 static int fd_index(lua_State *L)
@@ -229,6 +244,8 @@ static int fd_index(lua_State *L)
         lua_pushstring(L, fd_ask(L, fd, path, sizeof path, &kind) ? path : NULL);
     } else if (strcmp(key, "kind") == 0) {
         lua_pushstring(L, fd_ask(L, fd, path, sizeof path, &kind) ? kind : "none");
+    } else if (strcmp(key, "size") == 0) {
+        fd_push_size(L, fd);
     } else {
         luaL_error(L, "a descriptor has no '%s'", key);
     }
