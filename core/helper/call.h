@@ -37,6 +37,11 @@ int call_path(struct call *call, int i, const char **canonical);
 int call_rawpath(struct call *call, int i, const char **raw);
 /* Let the call act on another path, absolute or relative to the process's cwd. Returns 0 or -errno. */
 int call_set_path(struct call *call, int i, const char *path);
+/* Whether the object that argument i names was there when it was looked for. */
+bool call_path_exists(struct call *call, int i);
+/* Resolve the call's paths, and those of a program that it executes (#! line, dynamic linker), as if `root`, a canonical path that lives as long
+ * as the policy, were the root directory. */
+void call_set_root(struct call *call, const char *root);
 
 /* The bytes of argument i (ABI_ADDR_IN, ABI_BUF_IN, ABI_STRUCT_IN, ABI_OPEN_HOW, ABI_STRING; of ABI_IOV_IN and the messages the data, gathered): fetched once, and from then on
  * what the call executes. A buffer longer than CALL_BYTES_MAX is cut there, and the call with it (a short write).
