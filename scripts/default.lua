@@ -59,12 +59,14 @@ local function special(mode)
   return mode.number & 0x0c00 ~= 0 or mode:has "S_IFCHR" or mode:has "S_IFBLK"
 end
 
+local ENOENT, EEXIST = -2, -17    -- emulated: what the kernel would say is no denial to be told
+
 on("@open", function(call)
   local flags = call.flags
   if not flags then return call:deny "EINVAL" end
   if flags:has "O_RDONLY" and not flags:has "O_CREAT" and not flags:has "O_TRUNC" then
     if may_read(call.path) or has_open(call) then return call:allow() end
-    if not call.exists then return call:deny "ENOENT" end    -- stat tells as much
+    if not call.exists then return call:emulate(ENOENT) end    -- stat tells as much
   elseif may_write(call.path) or has_open(call) then
     if (flags:has "O_CREAT" or flags:has "O_TMPFILE") and call.mode and special(call.mode) then return call:deny "EPERM" end
     return call:allow()
@@ -90,7 +92,7 @@ allow "umask flock sync syncfs ftruncate ftruncate64 fallocate inotify_init inot
 on("@file mkdir mkdirat rmdir", function(call)
   local fd = call.fd or call.dirfd
   local path, newpath = call.path or fd and fd.path, call.newpath
-  if call.name:find "^mkdir" and call.exists then return call:deny "EEXIST" end
+  if call.name:find "^mkdir" and call.exists then return call:emulate(EEXIST) end
   if not path or not may_write(path) or newpath and not may_write(newpath) then return call:deny "EACCES" end
   if removes[call.name] and (zone[path] or newpath and zone[newpath]) then return call:deny "EACCES" end
   if call.mode and special(call.mode) then return call:deny "EPERM" end
@@ -98,9 +100,8 @@ on("@file mkdir mkdirat rmdir", function(call)
 end)
 
 -- A descriptor that is open for reading is enough to change a file's flags, or to have others signalled.
-local harmless = { [0x5401] = true, [0x541b] = true, [0x5421] = true, [0x5450] = true, [0x5451] = true }    -- TCGETS FIONREAD FIONBIO FIONCLEX FIOCLEX
 on("ioctl", function(call)
-  if harmless[call.args[2] & 0xffffffff] then return call:allow() end
+  if (call.args[2] & 0xffffffff) >> 8 == 0x54 then return call:allow() end    -- TCGETS, FIONREAD and the like; what types into terminals nurse itself refuses
   local fd = call.fd
   local on_disk = fd.kind == "file" or fd.kind == "dir" or fd.kind == "blk"
   if on_disk and not may_write(fd.path) then return call:deny "ENOTTY" end

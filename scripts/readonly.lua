@@ -6,6 +6,8 @@
 --
 -- What nurse was started with stays open: in `nurse run -p readonly -- ls > list` the shell has opened the list.
 
+local ENOENT, EEXIST = -2, -17    -- emulated, since they are what the kernel would say: no denials to be told
+
 local devices = { ["/dev/null"] = true, ["/dev/zero"] = true, ["/dev/full"] = true, ["/dev/tty"] = true, ["/dev/ptmx"] = true }
 
 -- Opened by way of /dev/stdout or /proc/self/fd, a pipe has no path, but the kernel's name for it.
@@ -18,7 +20,7 @@ on("@open", function(call)
   if not flags then return call:deny "EINVAL" end
   if not flags:has "O_RDONLY" or flags:has "O_TRUNC" then
     if stream(call.path) then return call:allow() end
-    if not call.exists and not flags:has "O_CREAT" then return call:deny "ENOENT" end
+    if not call.exists and not flags:has "O_CREAT" then return call:emulate(ENOENT) end
     return call:deny "EROFS"
   end
   if flags:has "O_CREAT" and not call.exists then return call:deny "EROFS" end
@@ -28,7 +30,7 @@ end)
 
 -- A directory that is there is no reason to complain about the file system.
 on("mkdir mkdirat", function(call)
-  if call.exists then return call:deny "EEXIST" end
+  if call.exists then return call:emulate(EEXIST) end
 end)
 
 -- Memory without a name (memfd) has the size that is set.
@@ -36,12 +38,12 @@ on("ftruncate ftruncate64 fallocate", function(call)
   if call.fd.path:find "^/memfd:" then return call:allow() end
 end)
 
--- Some attributes of a file can be set by a descriptor that is open for reading (chattr). What asks only is in the list: TCGETS TIOCGWINSZ
--- FIONREAD FIONBIO FIONCLEX FIOCLEX FIOQSIZE FS_IOC_GETFLAGS FS_IOC_FIEMAP.
-local asks = {}
-for _, request in ipairs { 0x5401, 0x5413, 0x541b, 0x5421, 0x5450, 0x5451, 0x5460, 0x80086601, 0x80046601, 0xc020660b } do asks[request] = true end
+-- Some attributes of a file can be set by a descriptor that is open for reading (chattr). What is for terminals (0x54..), and what asks only: FS_IOC_GETFLAGS
+-- FS_IOC32_GETFLAGS FS_IOC_GETVERSION FS_IOC_FIEMAP.
+local asks = { [0x80086601] = true, [0x80046601] = true, [0x80087601] = true, [0xc020660b] = true }
 on("ioctl", function(call)
-  if asks[call.args[2] & 0xffffffff] then return call:allow() end
+  local request = call.args[2] & 0xffffffff
+  if request >> 8 == 0x54 or asks[request] then return call:allow() end
   local kind = call.fd.kind
   if kind == "file" or kind == "dir" or kind == "blk" then return call:deny "EROFS" end
 end)
@@ -49,7 +51,7 @@ end)
 -- The socket of a server is a file too; an abstract one begins with "@".
 on("bind", function(call)
   local addr = call.addr
-  if addr and addr.family == "AF_UNIX" and addr.path and addr.path ~= "" and addr.path:sub(1, 1) ~= "@" then return call:deny "EROFS" end
+  if addr and addr.family == "AF_UNIX" and addr.path and addr.path:find "^[^@]" then return call:deny "EROFS" end
 end)
 
 allow "umask flock sync syncfs name_to_handle_at inotify_init inotify_init1 inotify_add_watch inotify_rm_watch"

@@ -176,7 +176,7 @@ my @programs = (
 );
 for my $case (@programs) {
     my ($name, $command, $policies) = @$case;
-    same_as_native($name, $command, { env => { %clean, %git }, gates => [map { [$_, $_, []] } @$policies] });
+    same_as_native($name, $command, { env => { %clean, %git }, gates => [map { [$_, $_, ['-q']] } @$policies] });
 }
 
 # --- what is wrong with parameters is said before anything starts --------------------------------------------
