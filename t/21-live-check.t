@@ -46,7 +46,7 @@ is_deeply([@{check('-q', $policy)}{qw(code err)}], [1, ''], 'but not with -q');
 # Mistakes in policies that load: each with its place, and status 1 for CI.
 my @complaints = (    # text, what is said of it; nothing: it is fine
     [qq{allow "ptrace"\ndefault "deny"\n},                                              qr/:1: ptrace can't be allowed: nurse refuses this call/],
-    [qq{default "allow"\non("setns", function() return true end)\n},                    qr/:2: setns can't be decided by a function: nurse refuses this call/],
+    [qq{default "allow"\non("bpf", function() return true end)\n},                      qr/:2: bpf can't be decided by a function: nurse refuses this call/],
     [qq{deny "ptrace"\nallow "\@admin \@unsafe"\ndefault "deny"\n},                     undef],
     [qq{default "allow"\non("\@open", function(call) if call.path == "/tmp/" then return false end end)\n}, qr/:2: "\/tmp\/" never matches/],
     [qq{default "allow"\non("\@open", function(call) if call.path:glob "etc\/*" then return false end end)\n}, qr/:2: "etc\/\*" never matches/],

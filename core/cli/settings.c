@@ -195,26 +195,35 @@ struct policy *settings_policy(const struct settings *settings, const char *cons
     return policy;
 }
 
-int settings_init(struct settings *settings)
+/* A parameter that is a directory; one that isn't there (NULL) is left out, policies do without. Frees `path`. */
+static int settings_directory(struct settings *settings, enum settings_own own, const char *name, char *path)
 {
-    char *cwd = getcwd(NULL, 0);
-
-    *settings = (struct settings){0};
-    if (!cwd)    /* the directory is gone: policies do without the parameter */
+    if (!path)
         return 0;
-    if (asprintf(&settings->cwd, "cwd=%s", cwd) < 0)
-        settings->cwd = NULL;
-    free(cwd);
-    if (!settings->cwd) {
+    if (asprintf(&settings->own[own], "%s=%s", name, path) < 0)
+        settings->own[own] = NULL;
+    free(path);
+    if (!settings->own[own]) {
         say("out of memory");
         return -1;
     }
-    return list_add(&settings->params, settings->cwd);
+    return list_add(&settings->params, settings->own[own]);
+}
+
+int settings_init(struct settings *settings)
+{
+    const char *home = getenv("HOME");
+
+    *settings = (struct settings){0};
+    if (settings_directory(settings, SETTINGS_CWD, "cwd", getcwd(NULL, 0)))
+        return -1;
+    return settings_directory(settings, SETTINGS_HOME, "home", home ? realpath(home, NULL) : NULL);
 }
 
 void settings_free(struct settings *settings)
 {
-    free(settings->cwd);
+    for (int i = 0; i < SETTINGS_OWN; i++)
+        free(settings->own[i]);
     free(settings->policies.words);
     free(settings->params.words);
 }

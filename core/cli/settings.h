@@ -20,18 +20,20 @@ struct word_list {
     size_t count;
 };
 
+enum settings_own { SETTINGS_CWD, SETTINGS_HOME, SETTINGS_OWN };
+
 struct settings {
     struct run_options run;
     enum policy_on_error on_error;
     struct word_list policies;    /* -p, in order */
-    struct word_list params;      /* NAME=VALUE: cwd=..., then -D in order; the last of a name counts */
-    char *cwd;                    /* the text of the first parameter; owned */
+    struct word_list params;      /* NAME=VALUE: cwd=..., home=..., then -D in order; the last of a name counts */
+    char *own[SETTINGS_OWN];      /* the texts of the first parameters; owned */
     bool groups;                  /* check --groups */
     bool calls;                   /* check --calls */
     enum abi_arch arch;           /* why --arch */
 };
 
-/* All defaults, and the parameter "cwd", the directory that nurse was started in. Returns 0, or -1 after one line on stderr. */
+/* All defaults, and the parameters "cwd", the directory that nurse was started in, and "home", the user's own, canonical. Returns 0, or -1 after one line on stderr. */
 int settings_init(struct settings *settings);
 void settings_free(struct settings *settings);
 

@@ -278,7 +278,7 @@ void call_view(const struct call *call, struct path_view *view)
         snprintf(cwd, sizeof cwd, "/proc/%d/cwd", call->tid);
         process->cwd = open(cwd, O_PATH | O_CLOEXEC);
     }
-    *view = (struct path_view){ .pid = process->pid, .tid = call->tid, .cwd = process->cwd, .exe = process->program->exe };
+    *view = (struct path_view){ .pid = process->pid, .tid = call->tid, .cwd = process->cwd, .exe = process->program->exe, .root = call->root };
 }
 
 /* Whether an open creates what is missing: the pin then holds the directory of the missing name, and the name is made there. */
@@ -323,6 +323,10 @@ static bool call_resolve_how(struct call *call, struct call_path *path, const st
     memcpy(&how, bytes, sizeof how);
     if (!how.resolve)
         return false;
+    if (view->root) {
+        path->pin = (struct path_pin){ .fd = -1, .error = ENOSYS };
+        return true;
+    }
     path_resolve(view, path->raw[0] == '/' && !(how.resolve & RESOLVE_IN_ROOT) ? AT_FDCWD : path->dirfd, ".", PATH_FOLLOW, &base);
     path->pin = base;
     path->pin.named = false;
@@ -351,7 +355,7 @@ static bool call_guess(struct call *call, struct call_path *path)
 {
     uint64_t flags;
 
-    if (call->origin != FROM_GATE || call->process->strict || call->watched || call->row->args[path->arg].type != ABI_PATH_OPEN || call->copied)
+    if (call->origin != FROM_GATE || call->process->strict || call->watched || call->root || call->row->args[path->arg].type != ABI_PATH_OPEN || call->copied)
         return false;
     if (!call_opens_plainly(call, &flags) || (flags & (O_ACCMODE | O_TRUNC | O_NOFOLLOW)) || !guess_canonical(path->raw))
         return false;
@@ -433,6 +437,28 @@ int call_set_path(struct call *call, int i, const char *text)
         path->dirfd = AT_FDCWD;
     call->rewritten = true;
     return 0;
+}
+
+bool call_path_exists(struct call *call, int i)
+{
+    struct call_path *path = call_path_of(call, i);
+    struct stat st;
+
+    if (!path || call_resolve(call, path))
+        return false;
+    if (path->pin.named && path->pin.fd < 0)    /* guessed */
+        return lstat(path->pin.canonical, &st) == 0;
+    return path->descriptor || path->pin.exists;
+}
+
+void call_set_root(struct call *call, const char *root)
+{
+    call->root = root;
+    for (int i = 0; i < call->path_count; i++) {
+        if (call->paths[i].resolved)
+            path_release(&call->paths[i].pin);
+        call->paths[i].resolved = false;
+    }
 }
 
 void *call_room(struct call *call, size_t size, uint32_t *offset)

@@ -38,6 +38,11 @@ int call_path(struct call *call, int i, const char **canonical);
 int call_rawpath(struct call *call, int i, const char **raw);
 /* Let the call act on another path, absolute or relative to the process's cwd. Returns 0 or -errno. */
 int call_set_path(struct call *call, int i, const char *path);
+/* Whether the object that argument i names was there when it was looked for. */
+bool call_path_exists(struct call *call, int i);
+/* Resolve the call's paths, and those of a program that it executes (#! line, dynamic linker), as if `root`, a canonical path that lives as long
+ * as the policy, were the root directory. */
+void call_set_root(struct call *call, const char *root);
 
 /* The canonical path of any path, links followed, as the call's process sees it now, or as the helper does (call NULL). What doesn't exist is
  * spelled as far as it does, the rest lexically. Returns 0 or -errno; canonical may be "" then. */

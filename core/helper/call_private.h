@@ -66,6 +66,7 @@ struct call {
     struct call_message message;
     struct call_strings *strings[CALL_LISTS];    /* argv, envp: what the call executes, once it was fetched or assigned */
     char comm[17];
+    const char *root;           /* "/" of its paths, as the policy has it; NULL: the root */
     struct call_path paths[CALL_PATHS];
     uint8_t arena[CALL_ARENA];  /* becomes order->bytes, at the same offsets */
 };

@@ -85,25 +85,35 @@ static int exec_open(int *fd)
     return 0;
 }
 
-/* The interpreter that the file names must be there, for afterwards it is too late to say so. Returns 0 or -errno. */
-static int exec_interpreter_check(const char *name, const struct path_view *view)
+/* The interpreter that the file names must be there, for afterwards it is too late to say so; the loader will get what was found. Returns 0 or -errno. */
+static int exec_interpreter(const char *name, const struct path_view *view, int *interpreter)
 {
     struct path_pin pin;
     struct stat st;
-    int error = path_resolve(view, AT_FDCWD, name, PATH_FOLLOW, &pin);
+    char link[32];
+    int error = path_resolve(view, AT_FDCWD, name, PATH_FOLLOW, &pin), fd;
 
     if (!error && (fstat(pin.fd, &st) || !S_ISREG(st.st_mode) || faccessat(pin.fd, "", X_OK, AT_EMPTY_PATH | AT_EACCESS)))
         error = -EACCES;
+    if (!error && view->root) {
+        snprintf(link, sizeof link, "/proc/self/fd/%d", pin.fd);
+        fd = open(link, O_RDONLY | O_CLOEXEC);
+        *interpreter = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 3);
+        error = *interpreter < 0 ? -errno : 0;
+        close(fd);
+    }
     path_release(&pin);
     return error;
 }
 
 /* Of an ELF file only the name of its interpreter is looked up, every number checked; what is wrong otherwise the loader will find. Returns 0 or -errno. */
-static int exec_elf_check(int fd, enum abi_arch arch, const char head[PROGRAM_HEAD], const struct path_view *view)
+static int exec_elf_check(struct program *program, const char head[PROGRAM_HEAD], const struct path_view *view)
 {
     Elf64_Phdr segments[64];
     Elf64_Ehdr header;
     char name[PATH_MAX];
+    const enum abi_arch arch = program->arch;
+    const int fd = program->fd;
     uint64_t count, size = arch == ABI_X86_64 ? sizeof(Elf64_Phdr) : sizeof(Elf32_Phdr), table;
     ssize_t got;
 
@@ -135,7 +145,7 @@ static int exec_elf_check(int fd, enum abi_arch arch, const char head[PROGRAM_HE
         if (segment.p_filesz < 2 || segment.p_filesz > sizeof name || pread(fd, name, segment.p_filesz, (off_t)segment.p_offset) != (ssize_t)segment.p_filesz ||
             name[segment.p_filesz - 1])
             return -ENOEXEC;
-        return exec_interpreter_check(name, view);
+        return exec_interpreter(name, view, &program->interpreter);
     }
     return 0;
 }
@@ -232,7 +242,7 @@ static int exec_follow(const struct call *call, struct program *program, const s
     program->exe = exec_copy(exe);
     program->device = st.st_dev;
     program->inode = st.st_ino;
-    return exec_elf_check(program->fd, program->arch, head, view);
+    return exec_elf_check(program, head, view);
 }
 
 /* The name that the new program finds as AT_EXECFN: as written, or by way of the descriptor (execveat(2)). */

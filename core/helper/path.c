@@ -230,7 +230,7 @@ int path_resolve(const struct path_view *view, int dirfd, const char *path, enum
             return base;
         }
     }
-    if (!path_fast(base, path, last, pin)) {
+    if (view->root || !path_fast(base, path, last, pin)) {
         path_release(pin);
         path_empty(pin);
         walk_path(view, base, path, last, pin);

@@ -19,6 +19,8 @@ struct path_view {
     pid_t pid, tid;         /* /proc/self and /proc/thread-self mean these */
     int cwd;                /* O_PATH descriptor of its working directory, kept by the caller; -1: read /proc/PID/cwd */
     const char *exe;        /* what /proc/self/exe means (canonical path of the program, not of the stub) */
+    const char *root;       /* canonical directory that is "/" for this path: absolute paths and links start there, ".." ends there, a base that
+                               isn't below it counts as it; NULL: the root itself */
 };
 
 enum path_last { PATH_FOLLOW, PATH_NOFOLLOW, PATH_NAME };    /* NAME: the name itself is created or removed */

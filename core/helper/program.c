@@ -375,6 +375,8 @@ void program_free(struct program *program)
     free(program->exe);
     if (program->fd >= 0)
         close(program->fd);
+    if (program->interpreter > 0)
+        close(program->interpreter);
     memset(program, 0, sizeof(*program));
     program->fd = -1;
 }

@@ -24,6 +24,7 @@ struct program {
     char *binary;           /* the ELF file to map: path, or the last #! interpreter */
     char *exe;              /* canonical path of binary: /proc/self/exe */
     int fd;                 /* binary opened O_RDONLY|O_CLOEXEC */
+    int interpreter;        /* what it names as its dynamic linker, opened for the loader: above 2; 0: the loader's own name for it will do */
     dev_t device;           /* which file that is: nobody may write to it while it runs */
     ino_t inode;
     bool by_descriptor;     /* fexecve: it is called by its file's own name */

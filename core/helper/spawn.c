@@ -506,6 +506,11 @@ static int spawn_open(struct process *process, uint64_t addr)
         fd = dup(process->program->fd);
         return fd < 0 ? -errno : fd;
     }
+    if (process->program->interpreter > 0) {    /* exec has found it, where the policy's root had it looked for */
+        fd = process->program->interpreter;
+        process->program->interpreter = 0;
+        return fd;
+    }
     length = memory_string(process->pid, addr, path, sizeof path);
     if (length < 0)
         return (int)length;

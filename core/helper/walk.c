@@ -106,12 +106,38 @@ static void walk_move(struct walk *walk, int fd)
 
 static int walk_root(struct walk *walk)
 {
-    int fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    int fd = walk_open(AT_FDCWD, walk->view->root ? walk->view->root : "/", O_DIRECTORY, RESOLVE_NO_SYMLINKS);
 
     if (fd < 0)
-        return -errno;
+        return fd;
     walk_move(walk, fd);
     return 0;
+}
+
+/* Whether the object is the view's root or below it; what has no path at all (a pipe) is nowhere else either. */
+static bool walk_is_inside(const struct walk *walk, int fd)
+{
+    const char *root = walk->view->root;
+    char path[PATH_MAX];
+    size_t length;
+
+    if (!root || !root[1])
+        return true;
+    if (path_canonical(fd, path) < 0)
+        return false;
+    length = strlen(root);
+    return path[0] != '/' || (strncmp(path, root, length) == 0 && (path[length] == '/' || !path[length]));
+}
+
+/* Nothing is above the view's root, nor above what was moved out of it meanwhile. */
+static bool walk_is_top(const struct walk *walk)
+{
+    struct stat here, root;
+
+    if (!walk->view->root)
+        return false;
+    return fstat(walk->fd, &here) || stat(walk->view->root, &root) || (here.st_dev == root.st_dev && here.st_ino == root.st_ino) ||
+           !walk_is_inside(walk, walk->fd);
 }
 
 static bool walk_is_proc_root(int dir)
@@ -200,6 +226,10 @@ static int walk_magic(struct walk *walk, const char *name)
         fd = openat(walk->fd, name, O_PATH | O_CLOEXEC);
         if (fd < 0)
             fd = -errno;
+    }
+    if (fd >= 0 && !walk_is_inside(walk, fd)) {
+        close(fd);
+        fd = -EACCES;
     }
     return walk_land(walk, fd);
 }
@@ -312,6 +342,8 @@ static int walk_step(struct walk *walk, const struct part *part)
     rc = walk_proc_root(walk, name);
     if (rc)
         return rc < 0 ? rc : 0;
+    if (part->dots && part->length == 2 && walk_is_top(walk))
+        return walk_root(walk);
     next = openat(walk->fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
     if (next < 0)
         return -errno;
@@ -384,6 +416,8 @@ static int walk_start(struct walk *walk, int base, const char *path)
     walk->rest = walk->text + sizeof(walk->text) - 1 - length;
     memcpy(walk->rest, path, length + 1);
     if (path[0] == '/')
+        return walk_root(walk);
+    if (!walk_is_inside(walk, base))
         return walk_root(walk);
     fd = fcntl(base, F_DUPFD_CLOEXEC, 0);
     return walk_land(walk, fd < 0 ? -errno : fd);

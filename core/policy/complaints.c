@@ -43,6 +43,12 @@ static bool complaints_names(const unsigned char *rows, size_t row)
     return rows[row / CHAR_BIT] >> row % CHAR_BIT & 1;
 }
 
+/* Refused only if they would be made: a function can still emulate them (setgroups, for a program that believes to be root). */
+static bool complaints_emulable(const struct abi_call *row)
+{
+    return row->where != ABI_UNSAFE && strcmp(row->name, "clone3") != 0;
+}
+
 /* Calls that the rule grants, or asks a function about, by their own names, and that are refused before anybody is asked. */
 static void complaints_keystone(struct complainer *to, const struct rule *rule)
 {
@@ -52,7 +58,7 @@ static void complaints_keystone(struct complainer *to, const struct rule *rule)
     if (rule->handler == LUA_NOREF && rule->verdict.kind >= VERDICT_ASK)
         return;
     for (size_t i = 0; (row = abi_row(i)); i++) {
-        if (!complaints_names(rule->spelled, i) || !guard_refuses(row))
+        if (!complaints_names(rule->spelled, i) || !guard_refuses(row) || (rule->handler != LUA_NOREF && complaints_emulable(row)))
             continue;
         snprintf(text, sizeof text, "%s can't be %s: nurse refuses this call whatever a policy says", row->name,
                  rule->handler == LUA_NOREF ? "allowed" : "decided by a function");

@@ -5,6 +5,7 @@
  * returning one allocates nothing; the reason that may come with it is kept in the policy. unit-policy.c: handlers_return_verdicts.
  */
 #include <errno.h>
+#include <string.h>
 
 #include "core/policy/inside.h"
 
@@ -95,6 +96,17 @@ static int verdict_kill_process(lua_State *L)
     return verdict_push(L, VERDICT_KILL_PROCESS, statements_signal(L, 2));
 }
 
+/* call:within(dir): the call's paths are resolved as if dir were the root directory. */
+static int verdict_within(lua_State *L)
+{
+    const char *dir = luaL_checkstring(L, 2);
+
+    dir = state_intern(policy_of(L), dir);
+    luaL_argcheck(L, dir[0] == '/' && (!dir[1] || dir[strlen(dir) - 1] != '/'), 2, "an absolute path without a slash at its end was expected");
+    call_set_root(object_call(L), dir);
+    return 0;
+}
+
 static int verdict_tostring(lua_State *L)
 {
     static const char *const kinds[] = { "allow", "emulate", "ask", "deny", "kill_process", "kill" };    /* ORDER verdict_kind */
@@ -119,6 +131,7 @@ static const luaL_Reg verdict_methods[] = {
     { "kill_process", verdict_kill_process },
     { "ask", verdict_ask },
     { "realpath", lookup_of_call },
+    { "within", verdict_within },
     { NULL, NULL },
 };
 

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/openat2.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -21,6 +22,7 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -412,6 +414,46 @@ static void test_kept_cwd(void **state)
 }
 
 /* Too long: a whole path, a name, and what grows too long on the way. */
+/* A view with a root of its own sees what the kernel sees with RESOLVE_IN_ROOT. A base outside of it counts as the root. */
+static void test_root(void **state)
+{
+    static const char *const paths[] = {
+        "/", ".", "..", "/..", "../..", "/b", "b/c", "/b/c/../..", "/b/c/../../../../..", "/b/../../b/./c", "abs", "abs/..", "abs/../inner", "up", "up/inner", "out", "out/passwd", "loop",
+        "deep", "deep/inner", "/file", "file/", "file/..", "missing", "missing/..", "b/missing", "abs/../../../../file", "twice/c", "slash", "slash/etc", "top", "top/..", "/a/b", "/etc/passwd",
+    };
+    static const char *const links[][2] = {
+        { "/b/c", "a/abs" }, { "../../../b", "a/up" }, { "/etc", "a/out" }, { "loop", "a/loop" }, { "b/c/../../up/../b", "a/deep" }, { "/up", "a/twice" }, { "/", "a/slash" }, { "..", "a/top" },
+    };
+    struct path_view view = scene.view;
+    char root[PATH_MAX];
+    int dir;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof links / sizeof *links; i++)
+        assert_int_equal(symlink(links[i][0], links[i][1]), 0);
+    snprintf(root, sizeof root, "%s/a", scene.dir);
+    dir = open(root, O_PATH | O_CLOEXEC);
+    assert_true(dir >= 0);
+    view.root = root;
+    for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
+        struct open_how how = { .flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT };
+        int fd = (int)syscall(SYS_openat2, dir, paths[i], &how, sizeof how), error = fd < 0 ? errno : 0;
+        struct path_pin pin;
+        struct stat ours, kernels;
+
+        path_resolve(&view, AT_FDCWD, paths[i], PATH_FOLLOW, &pin);    /* its working directory, the scene, is outside */
+        if (pin.error != error)
+            fail_msg("%s: %s, the kernel says %s", paths[i], strerror(pin.error), strerror(error));
+        if (!error && (fstat(pin.fd, &ours) || fstat(fd, &kernels) || ours.st_ino != kernels.st_ino || ours.st_dev != kernels.st_dev))
+            fail_msg("%s: %s is not what the kernel found", paths[i], pin.canonical);
+        if (strncmp(pin.canonical, root, strlen(root)) != 0)
+            fail_msg("%s: %s is not below %s", paths[i], pin.canonical, root);
+        path_release(&pin);
+        close(fd);
+    }
+    close(dir);
+}
+
 static void test_too_long(void **state)
 {
     static char path[2 * PATH_MAX];
@@ -759,7 +801,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_append), cmocka_unit_test(test_procfs),
-        SCENE(test_like_the_kernel), SCENE(test_dirfd), SCENE(test_kept_cwd), SCENE(test_too_long), SCENE(test_missing), SCENE(test_create),
+        SCENE(test_like_the_kernel), SCENE(test_dirfd), SCENE(test_kept_cwd), SCENE(test_root), SCENE(test_too_long), SCENE(test_missing), SCENE(test_create),
         SCENE(test_names), SCENE(test_name_errors), SCENE(test_helper_hides), SCENE(test_exe), SCENE(test_race),
         cmocka_unit_test(test_drop_privileges),
         SCENE(test_like_the_kernel), SCENE(test_dirfd), SCENE(test_missing), SCENE(test_names), SCENE(test_name_errors), SCENE(test_helper_hides),

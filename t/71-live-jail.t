@@ -1,0 +1,112 @@
+#!/usr/bin/perl
+# The policy jail: a directory as the root of a program that doesn't notice. What the program gets at is in the directory, by every spelling; its libraries,
+# dynamic linker and scripts' interpreters too. The same paths natively lead outside.
+use strict;
+use warnings;
+use lib 't/lib';
+use Nurse;
+use Tries;
+use File::Basename qw(dirname);
+use File::Copy qw(copy);
+use File::Path qw(make_path remove_tree);
+use Test::More;
+
+my $jail = base() . '/jail';
+my $outside = base() . '/outside';
+my @ways = (['64 bits', 64, []], ['64 bits, no gate', 64, ['--gate=off']], ['32 bits', 32, []]);
+
+# Programs, with what their dynamic linker needs, under the names that they have outside.
+sub install {
+    my ($program, $name) = @_;
+    my @files = `LC_ALL=C ldd $program 2>/dev/null` =~ m{(/\S+)(?= \()}g;
+    for my $file (@files) {
+        make_path($jail . dirname($file));
+        copy($file, "$jail$file") && chmod 0755, "$jail$file" if !-e "$jail$file";
+    }
+    make_path(dirname("$jail$name"));
+    copy($program, "$jail$name") or die "$name: $!";
+    chmod 0755, "$jail$name";
+    return;
+}
+
+sub fill {
+    remove_tree($jail, $outside);
+    make_path(map { "$jail/$_" } qw(bin etc tmp sub/dir));
+    make_path($outside);
+    spew("$outside/file", "outside\n");
+    spew("$jail/etc/hostname", "inside\n");
+    spew("$jail/sub/file", "inside\n");
+    symlink '/etc/hostname', "$jail/absolute";
+    symlink '../../../../../../etc/hostname', "$jail/up";
+    symlink $outside, "$jail/escape";
+    symlink '/etc/passwd', "$jail/passwd";
+    symlink '/sub', "$jail/link";
+    return;
+}
+
+# --- one call each, in the jail's own program ------------------------------------------------------------------
+my @acts = (    # act, result in the jail
+    ['cat:/etc/hostname', 'inside'], ['cat:absolute', 'inside'], ['cat:up', 'inside'], ['cat:/../../../../etc/hostname', 'inside'], ['cat:../../../../../../../etc/hostname', 'inside'],
+    ['cat:/link/../etc/hostname', 'inside'], ['cat:/sub/dir/../../../etc/hostname', 'inside'], ['catat:/sub:../../../etc/hostname', 'inside'], ['catat:/sub:file', 'inside'],
+    ["cat:$outside/file", 'ENOENT'], ['cat:escape/file', 'ENOENT'], ['cat:passwd', 'ENOENT'], ['cat:/proc/self/status', 'ENOENT'], ["stat:$outside", 'ENOENT'], ["catat:/:$outside/file", 'ENOENT'],
+    ['catat:/sub:../../../../../../etc/passwd', 'ENOENT'], ["write:$outside/file:changed", 'ENOENT'], ["rename:/sub/file:$outside/stolen", 'ENOENT'], ["link:$outside/file:/stolen", 'ENOENT'],
+    ["truncate:$outside/file:0", 'ENOENT'], ["unlink:$outside/file", 'ENOENT'], ["mkdir:$outside/dir", 'ENOENT'], ["access:$outside/file", 'ENOENT'], ["chmod:$outside/file:777", 'ENOENT'],
+    ['getcwd', '/'], ['chdir:/sub/dir', 0], ['getcwd', '/sub/dir'], ['cat:../file', 'inside'], ['chdir:../../../..', 0], ['getcwd', '/'], ['readlink:/absolute', '/etc/hostname'], ['chdir:/link', 0],
+    ['getcwd', '/sub'], ["chdir:$outside", 'ENOENT'], ['write:/tmp/new:text', 4], ['cat:/tmp/new', 'text'], ['count:/sub', 4], ['mkdir:/tmp/dir', 0], ['rename:/tmp/new:/tmp/dir/new', 0], ['cat:/tmp/dir/new', 'text'],
+    ['symlink:/etc/hostname:/tmp/link', 0], ['cat:/tmp/link', 'inside'], ['write:/dev/null:x', 1], ['stat:/dev/sda', 'ENOENT'], ['socket:1', 'EACCES'], ['getpid', '\d+'],
+);
+for my $way (@ways) {
+    my ($kind, $class, $options) = @$way;
+    fill();
+    install(program('acts', $class), '/bin/acts');
+    my $said = nurse('jail', [@$options, '-D', "dir=$jail"], ["$jail/bin/acts", map { $_->[0] } @acts], { cwd => $jail });
+    my @results = $said->{out} =~ /^.*? = (.*)$/mg;
+    for my $i (0 .. $#acts) {
+        like($results[$i] // 'nothing', qr/\A$acts[$i][1]\z/, "$kind: $acts[$i][0] is $acts[$i][1]") or diag($said->{err});
+    }
+    is($said->{code}, 0, "$kind: exit status") or diag($said->{err});
+    is(join(' ', sprintf('%o', (stat "$outside/file")[2] & 0777), slurp("$outside/file"), map { s{.*/}{}r } glob "$outside/*"), "644 outside\n file", "$kind: nothing has changed outside");
+    is(slurp("$jail/tmp/dir/new"), 'text', "$kind: what it made is in the jail");
+}
+{
+    fill();
+    my $native = answers(run([program('acts'), "cat:$outside/file", 'cat:escape/file', 'cat:passwd', "mkdir:$outside/dir", 'cat:/proc/self/status'], { cwd => $jail }));
+    unlike(join(' ', values %$native), qr/ENOENT|EACCES/, 'natively all of that is found outside');
+}
+
+# --- from elsewhere: a working directory outside is the root to it -------------------------------------------------
+{
+    fill();
+    install(program('acts'), '/bin/acts');
+    my $said = answers(nurse('jail', ['-D', "dir=$jail"], ["$jail/bin/acts", 'getcwd', 'cat:etc/hostname', 'cat:file', 'cat:../outside/file', 'cat:./../../etc/hostname'], { cwd => $outside }));
+    is_deeply($said, { getcwd => '/', 'cat:etc/hostname' => 'inside', 'cat:file' => 'ENOENT', 'cat:../outside/file' => 'ENOENT', 'cat:./../../etc/hostname' => 'inside' }, 'started outside');
+}
+
+# --- programs of the jail: libraries, dynamic linker, #! -------------------------------------------------------------
+{
+    fill();
+    install($_, $_) for grep { -x } qw(/bin/bash /bin/ls /bin/cat);
+    symlink '/bin/bash', "$jail/bin/sh";
+    spew("$jail/bin/script", "#!/bin/sh\necho script \$0 \$1\n", 0755);
+    spew("$jail/bin/other", "#!/usr/bin/env sh\necho no\n", 0755);
+    my $bash = sub { return nurse('jail', [@{ $_[1] // [] }, '-D', "dir=$jail"], ["$jail/bin/bash", '-c', $_[0]], { cwd => $jail, env => { PATH => '/bin', LC_ALL => 'C' } }) };
+    for my $options ([], ['--gate=off']) {
+        is($bash->('pwd; ls /; cat /absolute; cd sub && pwd; script x; /bin/script y; cat file > /tmp/copy; cat /tmp/copy; /bin/sh -c "cd ..; pwd"; ls /bin/script | cat', $options)->{out},
+            "/\n" . join('', map { "$_\n" } sort map { s{.*/}{}r } glob "$jail/*") . "inside\n/sub\nscript /bin/script x\nscript /bin/script y\ninside\n/\n/bin/script\n", "a shell and its programs (@$options)");
+    }
+    my $missing = $bash->('/bin/other');
+    like($missing->{err}, qr/other: .*(?:No such file|bad interpreter|not found)/, 'an interpreter that is only outside is none') or diag($missing->{out});
+    is($missing->{out}, '', 'and nothing of it has run');
+    ok(-x '/usr/bin/env', 'though it is there outside');
+    my ($linker) = glob "$jail/lib64/ld-linux-x86-64.so.2";
+    SKIP: {
+        skip_or_fail('no dynamic linker in /lib64') if !$linker;
+        rename $linker, "$linker.away";
+        like($bash->('/bin/ls /')->{err}, qr/ls: (?:No such file|cannot execute: required file not found)/, 'the dynamic linker is the one of the jail: without it nothing starts');
+        rename "$linker.away", $linker;
+        is($bash->('/bin/ls /sub')->{out}, "dir\nfile\n", 'with it, it does');
+    }
+    my $raced = $bash->('for i in 1 2 3 4 5 6 7 8 9 10; do mkdir -p a/b/c; cd a/b/c; cat ../../../../../../../etc/passwd; cd /; done; echo done');
+    is($raced->{out}, "done\n", '.. ends at the root');
+}
+done_testing();
