@@ -110,7 +110,7 @@ static long pointer(void)
     case 6: return (long)(uintptr_t)arena + ENDLESS + 2 * PAGE - (long)below(300);
     case 7: return (long)(uintptr_t)arena + ENDLESS;
     case 8: return (long)(uintptr_t)arena + LONG + 4 * PAGE - (long)below(5000);
-    case 9: return (long)any();
+    case 9: return (long)(sizeof(long) == 8 ? any() : 0x80000000 + below(0x40000000));    /* where a 32-bit program has nothing */
     case 10: return place(0, DATA) | 1;
     case 11: case 12: return (long)(uintptr_t)arena + (long)below(STRINGS) * STRING;
     default: return place(STRINGS * STRING, DATA) & ~7L;
