@@ -206,6 +206,8 @@ $(B)/t/%: t/bench/%.c Makefile
 	@mkdir -p $(@D)
 	$(call run,cc  )$(CC) $(CFLAGS) -MMD -MP -MF $@.d -o $@ $< $(BENCH_LIBS)
 $(B)/t/supervisor: BENCH_LIBS := $(LIBS)
+$(B)/t/resolve: BENCH_LIBS := $(HELPER_O) $(LIBS)
+$(B)/t/resolve: $(HELPER_O)
 
 # Takes a system call away from the program that it starts, as an old kernel would.
 $(B)/64/t/without-64: PROGRAM_LIBS := -lseccomp

@@ -503,6 +503,8 @@ static int call_extent_check(const struct call *call, int i, size_t extent)
     switch (call->row->args[i].type) {
     case ABI_ADDR_IN:
         return extent > sizeof(struct sockaddr_storage) ? -EINVAL : 0;
+    case ABI_BUF_IN:
+        return memory_outside(call->arch, call->args[i], extent) ? -EFAULT : 0;
     case ABI_OPEN_HOW:
         return extent < sizeof(struct open_how) ? -EINVAL : extent > 4096 ? -E2BIG : 0;
     default:
@@ -513,6 +515,11 @@ static int call_extent_check(const struct call *call, int i, size_t extent)
 static bool is_scattered(enum abi_type type)
 {
     return type == ABI_IOV_IN || type == ABI_MSG_IN || type == ABI_MMSG_IN;
+}
+
+bool call_is_message(const struct call *call)
+{
+    return strncmp(call->row->name, "send", 4) == 0;
 }
 
 static int call_fetch_bytes(struct call *call, int i, const void **bytes, size_t *count)
@@ -536,8 +543,10 @@ static int call_fetch_bytes(struct call *call, int i, const void **bytes, size_t
         if (!room)
             return -ENOMEM;
         n = text ? memory_string(call->tid, call->args[i], room, extent) : extent ? memory_read(call->tid, call->args[i], room, extent) : 0;
-        if (n < 0 || (!text && (size_t)n < extent && call->row->args[i].type != ABI_BUF_IN))
+        if (n < 0 || (!text && (size_t)n < extent && (call->row->args[i].type != ABI_BUF_IN || call_is_message(call)))) {
+            call->arena_used = offset;    /* whoever asks again gets the same answer */
             return n < 0 ? (int)n : -EFAULT;
+        }
         call->bytes[i].offset = offset;
         call->bytes[i].count = (uint32_t)n;
         if (call->row->args[i].type == ABI_BUF_IN)
@@ -552,7 +561,7 @@ static int call_fetch_bytes(struct call *call, int i, const void **bytes, size_t
 /* Where the program's memory is bad the call fails as the kernel would have it fail, even if the memory has been mended since. */
 int call_faulted(struct call *call, int i, int error)
 {
-    if (error && call->args[i])
+    if (error && error != -ENODATA && call->args[i] && !call->fault)
         call->fault = error;
     return error;
 }

@@ -96,7 +96,9 @@ bool call_opens_plainly(struct call *call, uint64_t *flags);
 /* Argument i has a socket's address, whose bytes are ours: if it is a unix socket with a path, that is the path of the call, as call_path() knows it. */
 void call_note_socket(struct call *call, int i, const void *bytes, size_t count);
 
-/* Take note that argument i could not be copied; returns the error. */
+/* Its data are sent whole or not at all: what can't be read entirely is EFAULT, where write(2) would be short. */
+bool call_is_message(const struct call *call);
+/* Take note that argument i could not be copied; returns the error. -ENODATA: it is none, there is nothing to copy. */
 int call_faulted(struct call *call, int i, int error);
 
 /* message.c: call_bytes() and call_set_bytes() of vectors and messages. */

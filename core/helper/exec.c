@@ -430,6 +430,19 @@ static int exec_strings(struct call *call, struct exec *exec)
     return 0;
 }
 
+/* The kernel copies the strings before it sees that the file is no program: their error comes first. */
+static int exec_odd(struct call *call)
+{
+    const char *const *strings;
+    size_t count;
+    int error = 0;
+
+    for (int i = 0; i < 6 && !error; i++)
+        if (call->row->args[i].type == ABI_STRINGS)
+            error = call_strings(call, i, &strings, &count);
+    return error ? error : -ENOEXEC;
+}
+
 int exec_begin(struct call *call, int64_t *value)
 {
     enum { CHECK_ONLY = 0x10000 /* AT_EXECVE_CHECK */ };
@@ -451,6 +464,8 @@ int exec_begin(struct call *call, int64_t *value)
     }
     call->slot = life_slot(call);    /* the copies will lie in its window */
     *value = call->slot ? exec_find(call, &exec->program) : -EAGAIN;
+    if (*value == -ENOEXEC)
+        *value = exec_odd(call);
     if (!*value)
         *value = exec_strings(call, exec);
     if (!*value && spawn_image(call->process->sandbox, exec->program->arch) < 0)

@@ -31,6 +31,13 @@ ssize_t memory_read(pid_t pid, uint64_t addr, void *buf, size_t size)
     return (ssize_t)done;
 }
 
+bool memory_outside(enum abi_arch arch, uint64_t addr, uint64_t size)
+{
+    const uint64_t end = 0x7ffffffff000;
+
+    return arch == ABI_X86_64 && (addr > end || size > end - addr);    /* nothing of 32 bits reaches that far */
+}
+
 ssize_t memory_write(pid_t pid, uint64_t addr, const void *buf, size_t size)
 {
     struct iovec local = { (void *)buf, size }, remote = { (void *)(uintptr_t)addr, size };

@@ -6,13 +6,18 @@
 #ifndef NURSE_HELPER_MEMORY_H
 #define NURSE_HELPER_MEMORY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "core/abi/abi.h"
+
 /* Copy up to `size` bytes; stops early at an unmapped page. Returns the bytes copied, or -errno when there are none. */
 ssize_t memory_read(pid_t pid, uint64_t addr, void *buf, size_t size);
 ssize_t memory_write(pid_t pid, uint64_t addr, const void *buf, size_t size);
+/* True when these bytes are not all in the half of the address space that programs have: the kernel refuses them (EFAULT) before it looks at any. */
+bool memory_outside(enum abi_arch arch, uint64_t addr, uint64_t size);
 /* Copy a string with its NUL. Returns its length, -EFAULT, or -ENAMETOOLONG when `size` bytes hold no NUL. */
 ssize_t memory_string(pid_t pid, uint64_t addr, char *buf, size_t size);
 

@@ -34,23 +34,35 @@ static int message_words(const struct call *call, uint64_t addr, uint64_t *words
     return 0;
 }
 
-/* Append the data of some vectors. Returns 1 when there is no more room or no more memory, 0 to go on, or -errno. */
-static int message_append(const struct call *call, const uint64_t *words, size_t vectors, uint8_t *room, uint32_t *count)
+/* As the kernel sees vectors before it touches any data: no negative length, nothing beyond the program's half of the address space. */
+static int message_check(const struct call *call, const uint64_t *words, size_t vectors)
 {
-    const uint64_t longest = is_wide(call) ? INT64_MAX : INT32_MAX;
+    int error = 0;
 
     for (size_t i = 0; i < vectors; i++) {
-        uint64_t base = words[2 * i], length = words[2 * i + 1];
-        size_t left = CALL_BYTES_MAX - *count, wanted = length < left ? length : left;
-        ssize_t n = wanted ? memory_read(call->tid, base, room + *count, wanted) : 0;
+        uint64_t length = words[2 * i + 1];
 
-        if (length > longest)
+        if (length > (is_wide(call) ? INT64_MAX : INT32_MAX))
             return -EINVAL;
+        if (memory_outside(call->arch, words[2 * i], length))
+            error = -EFAULT;
+    }
+    return error;
+}
+
+/* Append the data of the vectors, as far as there is room and memory. Returns 0, or -errno when there is none at all, or not all of a message. */
+static int message_append(const struct call *call, const uint64_t *words, size_t vectors, uint8_t *room, uint32_t *count)
+{
+    for (size_t i = 0; i < vectors && *count < CALL_BYTES_MAX; i++) {
+        uint64_t length = words[2 * i + 1];
+        size_t left = CALL_BYTES_MAX - *count, wanted = length < left ? length : left;
+        ssize_t n = wanted ? memory_read(call->tid, words[2 * i], room + *count, wanted) : 0;
+
         if (n < 0)
-            return *count ? 1 : (int)n;
+            return *count && !call_is_message(call) ? 0 : (int)n;
         *count += (uint32_t)n;
-        if ((uint64_t)n < length)
-            return 1;
+        if ((size_t)n < wanted)
+            return call_is_message(call) ? -EFAULT : 0;
     }
     return 0;
 }
@@ -58,7 +70,7 @@ static int message_append(const struct call *call, const uint64_t *words, size_t
 /* The data of a list of vectors, at most CALL_BYTES_MAX bytes, into the arena. */
 static int message_gather(struct call *call, uint64_t addr, uint64_t vectors, uint32_t *offset, uint32_t *count)
 {
-    uint64_t words[2 * VECTORS_AT_ONCE];
+    uint64_t words[2 * VECTORS_MAX];
     uint8_t *room = vectors > VECTORS_MAX ? NULL : call_room(call, CALL_BYTES_MAX, offset);
     const size_t size = is_wide(call) ? 16 : 8;
     int error = 0;
@@ -69,12 +81,14 @@ static int message_gather(struct call *call, uint64_t addr, uint64_t vectors, ui
     for (uint64_t done = 0; done < vectors && error == 0; done += VECTORS_AT_ONCE) {
         size_t some = vectors - done < VECTORS_AT_ONCE ? vectors - done : VECTORS_AT_ONCE;
 
-        error = message_words(call, addr + done * size, words, 2 * some);
-        if (error == 0)
-            error = message_append(call, words, some, room, count);
+        error = message_words(call, addr + done * size, words + 2 * done, 2 * some);
     }
+    if (error == 0)
+        error = message_check(call, words, vectors);
+    if (error == 0)
+        error = message_append(call, words, vectors, room, count);
     call->arena_used = *offset + ((*count + 15) & ~15u);    /* what wasn't needed goes back */
-    return error < 0 ? error : 0;
+    return error;
 }
 
 static bool is_many(const struct call *call, int i)
@@ -96,8 +110,10 @@ static int message_fetch_name(struct call *call, int i)
     room = call_room(call, message->name_count, &message->name);
     if (!room)
         return -ENOMEM;
-    if (memory_read(call->tid, message->word[NAME], room, message->name_count) != (ssize_t)message->name_count)
+    if (memory_read(call->tid, message->word[NAME], room, message->name_count) != (ssize_t)message->name_count) {
+        call->arena_used = message->name;
         return -EFAULT;
+    }
     call_note_socket(call, i, room, message->name_count);
     return 0;
 }
@@ -110,12 +126,12 @@ static int message_fetch(struct call *call, int i)
     if (call->copied & 1 << i)
         return 0;
     if (is_many(call, i) && (uint32_t)call->args[i + 1] == 0)
-        return -EINVAL;
+        return -ENODATA;
     error = message_words(call, call->args[i], message->word, HEADER_WORDS);
-    if (error == 0 && message->word[VECTOR_COUNT] > VECTORS_MAX)
-        error = -EMSGSIZE;
     if (error == 0)
         error = message_fetch_name(call, i);
+    if (error == 0 && message->word[VECTOR_COUNT] > VECTORS_MAX)
+        error = -EMSGSIZE;
     if (error)
         return error;
     message->many = is_many(call, i);

@@ -41,6 +41,8 @@ static long op_stat(void)
     return stat(file, &st);
 }
 
+static long op_access(void) { return access(file, R_OK); }
+
 static long op_clock_gettime(void)
 {
     struct timespec now;
@@ -49,7 +51,7 @@ static long op_clock_gettime(void)
 
 static const struct { const char *name; long (*run)(void); } operations[] = {
     { "getppid", op_getppid },         { "getuid", op_getuid },
-    { "open_close", op_open_close },   { "stat", op_stat },
+    { "open_close", op_open_close },   { "stat", op_stat },    { "access", op_access },
     { "openat_enoent", op_openat_enoent }, { "read_zero", op_read_zero },
     { "write_null", op_write_null },   { "clock_gettime", op_clock_gettime },
 };
