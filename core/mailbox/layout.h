@@ -39,6 +39,7 @@ enum {
     STUB_CONFIG = 0x0000,
     STUB_TRUSTEE = 0x3000,
     STUB_GATE = 0x4000,
+    STUB_GATE_OWN = STUB_GATE + 0x100,  /* i386: before it the gate makes the program's calls, from it on its own */
     STUB_CATCH = STUB_GATE + 0x800,     /* where a thread that creates a process is caught; the child's entry stands 16 bytes on */
     STUB_BORN = STUB_CATCH + 0x10,
     STUB_CATCH_ENTRIES = STUB_GATE + 0xc00,    /* one for each window, for threads that come from changed code */

@@ -74,12 +74,19 @@ static const char *const gate_calls[] = { "sched_yield", "rt_sigprocmask", "siga
 
 static void filter_gate(struct bpf *bpf, enum abi_arch arch, uint64_t base, int allow, int notify)
 {
-    int gate = bpf_label(bpf), yes = bpf_label(bpf);
+    int gate = bpf_label(bpf), own = bpf_label(bpf), yes = bpf_label(bpf);
     uint64_t start = base + KEEP_REQUEST, end = base + KEEP_SPAN;
 
     filter_if_page(bpf, base + STUB_GATE, gate);
     bpf_goto(bpf, notify);
     bpf_here(bpf, gate);
+    if (arch == ABI_I386) {    /* what libc calls through it is the program's */
+        bpf_load(bpf, FIELD(instruction_pointer));
+        bpf_op(bpf, BPF_ALU | BPF_AND | BPF_K, 0xfff);
+        bpf_if(bpf, BPF_JGE, STUB_GATE_OWN - STUB_GATE, own);
+        bpf_goto(bpf, notify);
+    }
+    bpf_here(bpf, own);
     bpf_load(bpf, FIELD(nr));
     for (size_t i = 0; i < sizeof gate_calls / sizeof *gate_calls; i++)
         bpf_if(bpf, BPF_JEQ, (uint32_t)abi_number(arch, abi_find(gate_calls[i])), allow);

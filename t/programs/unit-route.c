@@ -337,7 +337,7 @@ static uint32_t base_expected(enum abi_arch arch, int nr, uint64_t ip, const uin
         return SECCOMP_RET_USER_NOTIF;
     if (in_page(ip, keep + STUB_TRUSTEE))
         return SECCOMP_RET_ALLOW;
-    if (in_page(ip, keep + STUB_GATE)) {
+    if (in_page(ip, keep + STUB_GATE) && (arch == ABI_X86_64 || ip >= keep + STUB_GATE_OWN)) {
         if (gate_may(arch, nr))
             return SECCOMP_RET_ALLOW;
         if (nr == abi_number(arch, abi_find("futex")) && first >= keep + KEEP_REQUEST && first < keep + KEEP_SPAN)
@@ -350,7 +350,7 @@ static uint32_t base_expected(enum abi_arch arch, int nr, uint64_t ip, const uin
 static int base_places(uint64_t places[64])
 {
     static const int32_t around[] = { STUB_TRUSTEE - 1, STUB_TRUSTEE, STUB_TRUSTEE + 1, STUB_TRUSTEE + 0x18, STUB_GATE - 1, STUB_GATE, STUB_GATE + 2,
-                                      STUB_GATE + PAGE - 1, STUB_GATE + PAGE, KEEP_REQUEST + 2, 0 };
+                                      STUB_GATE_OWN - 1, STUB_GATE_OWN, STUB_GATE + PAGE - 1, STUB_GATE + PAGE, KEEP_REQUEST + 2, 0 };
     int count = 0;
 
     places[count++] = 0;
@@ -706,7 +706,7 @@ static void test_policy_gate(void **state)
     for (int arch = 0; arch < ABI_ARCHES; arch++) {
         const int yield = abi_number(arch, abi_find("sched_yield")), wait = abi_number(arch, abi_find("futex"));
         const uint64_t window[6] = { base[arch] + KEEP_REQUEST }, own[6] = { PROGRAM_IP }, behind[6] = { base[arch] + KEEP_SPAN };
-        const uint64_t gate = base[arch] + STUB_GATE + 0x80;
+        const uint64_t gate = base[arch] + STUB_GATE_OWN + 0x80, entry = base[arch] + STUB_GATE + 0x80;
         const uint32_t no = SECCOMP_RET_ERRNO | EACCES;
 
         assert_true(filter_policy(&bpf, &table, arch, base[arch]) > 0);
@@ -714,6 +714,7 @@ static void test_policy_gate(void **state)
             const int nr = abi_number(arch, abi_find(gate_calls[i]));
 
             assert_int_equal(ask(arch, nr, gate, own), SECCOMP_RET_ALLOW);
+            assert_int_equal(ask(arch, nr, entry, own), arch == ABI_I386 ? no : SECCOMP_RET_ALLOW);    /* it calls for the program there */
             assert_int_equal(ask(arch, nr, base[arch] + STUB_CATCH + 2, own), SECCOMP_RET_ALLOW);
             assert_int_equal(ask(arch, nr, PROGRAM_IP, own), no);
             assert_int_equal(ask(arch, nr, base[arch] + STUB_GATE + PAGE, own), no);
