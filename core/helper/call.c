@@ -652,6 +652,19 @@ int64_t call_fd_size(const struct call *call, int fd)
     return st.st_size;
 }
 
+int call_fd_object(struct call *call, int fd, uint64_t object[2])
+{
+    char link[64];
+    struct stat st;
+
+    snprintf(link, sizeof link, "/proc/%d/fd/%d", call->tid, fd);
+    if (stat(link, &st))
+        return errno == ENOENT ? -EBADF : -errno;
+    object[0] = st.st_dev;
+    object[1] = st.st_ino;
+    return 0;
+}
+
 int call_protocol(struct call *call, int fd, char name[CALL_PROTOCOL])
 {
     char link[64];

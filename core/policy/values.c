@@ -239,6 +239,19 @@ static void fd_push_protocol(lua_State *L, const struct fd *fd)
     lua_pushstring(L, call_protocol(fd_call(L, fd), fd->number, name) == 0 ? name : NULL);
 }
 
+/* "64769:1234": equal for descriptors of one object, as long as one of them is open. */
+static void fd_push_object(lua_State *L, const struct fd *fd)
+{
+    uint64_t object[2];
+    char text[48];
+
+    if (call_fd_object(fd_call(L, fd), fd->number, object) == 0)
+        snprintf(text, sizeof text, "%llu:%llu", (unsigned long long)object[0], (unsigned long long)object[1]);
+    else
+        text[0] = '\0';
+    lua_pushstring(L, text[0] ? text : NULL);
+}
+
 static int fd_index(lua_State *L)
 {
     const struct fd *fd = fd_self(L, 1);
@@ -255,6 +268,8 @@ static int fd_index(lua_State *L)
         fd_push_size(L, fd);
     } else if (strcmp(key, "protocol") == 0) {
         fd_push_protocol(L, fd);
+    } else if (strcmp(key, "object") == 0) {
+        fd_push_object(L, fd);
     } else {
         luaL_error(L, "a descriptor has no '%s'", key);
     }
