@@ -174,4 +174,17 @@ my $sh = nurse(policy('require("nurse.capsicum").enter{ dirs = { "/usr/bin" } } 
     { env => { LC_ALL => 'C' } });
 is($sh->{out}, "yes\n", 'a shell may execute what is below dirs, and no more');
 
+# --- the examples of the manual page -------------------------------------------------------------------------------------
+
+my @examples = slurp(root_dir() . '/doc/man/nurse-capsicum.3') =~ /^\.Bd -literal -offset indent\n(.*?)^\.Ed/msg;
+cmp_ok(scalar @examples, '>=', 2, 'the manual page has examples');
+for my $example (@examples) {
+    my $result = run([$ENV{NURSE} // build_dir() . '/nurse', 'check', policy($example)]);
+    is($result->{code}, 0, 'an example of the manual page can be used') or diag($example, $result->{err});
+}
+my $filter = nurse(policy($examples[1]), [], ['/bin/cat'], { stdin => "through\n" });
+is($filter->{out}, "through\n", 'the filter of the manual page filters');
+my $other = nurse(policy($examples[1]), [], ['/bin/sh', '-c', 'exec cat'], { stdin => "through\n", env => { LC_ALL => 'C' } });
+is($other->{out}, '', '...and executes nothing');
+
 done_testing();

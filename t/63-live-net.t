@@ -183,7 +183,8 @@ check('netlink by name only', 'net.allow "netlink"', [['socket,16,3,0', '0', '0'
 
 SKIP: {
     skip_or_fail('this machine has no IPv6', 1) if !$six;
-    check('IPv6', qq{net.allow("tcp [::1]:$port{S}")}, [["connect,tcp6,::1,$port{S}", 'S', 'S'], ["connect,tcp,$A", 'A', 'EACCES']], { visitors => 'S' });
+    check('IPv6', qq{net.allow("tcp [::1]:$port{S}")}, [["connect,tcp6,::1,$port{S}", 'S', 'S'], ["connect,tcp6,::,$port{S}", 'S', 'EACCES'], ["connect,tcp,$A", 'A', 'EACCES']], { visitors => 'S' });
+    check('IPv6, any address', qq{net.allow("tcp localhost:$port{S}")}, [["connect,tcp6,::,$port{S}", 'S', 'S'], ["connect,tcp6,::1,$port{S}", 'S', 'S']], { visitors => 'S S' });
     check('IPv6 networks', qq{net.deny("tcp [::1]/128:$port{S}") net.allow("tcp ::/0")},
         [["connect,tcp6,::1,$port{S}", 'S', 'EACCES'], ["connect,tcp6,::,$port{S}", 'S', 'EACCES'], ["connect,tcp6,::ffff:$A", 'A', 'EACCES']], { visitors => '' });
 }
@@ -216,6 +217,15 @@ for my $mistake (
     my $result = nurse($file, [], ['/bin/true']);
     is($result->{code}, 125, "$rule: status");
     like($result->{err}, qr/^nurse: \Q$file\E:2: net: .*\Q$message\E/, "$rule: message");
+}
+
+# --- the examples of the manual page -------------------------------------------------------------------------------------
+
+my @examples = slurp(root_dir() . '/doc/man/nurse-net.3') =~ /^\.Bd -literal -offset indent\n(.*?)^\.Ed/msg;
+cmp_ok(scalar @examples, '>=', 2, 'the manual page has examples');
+for my $example (@examples) {
+    my $result = run([$ENV{NURSE} // build_dir() . '/nurse', 'check', policy($example)]);
+    is($result->{code}, 0, 'an example of the manual page can be used') or diag($example, $result->{err});
 }
 
 done_testing();

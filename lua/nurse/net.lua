@@ -246,13 +246,14 @@ end
 
 -- --- addresses -------------------------------------------------------------------------------------------------
 
--- To connect to 0.0.0.0 is to connect to 127.0.0.1; to :: to ::1, or to 127.0.0.1 if the socket is bound to a mapped address: the stricter rule counts.
+-- To connect to 0.0.0.0 is to connect to 127.0.0.1; to :: to ::1, or to 127.0.0.1 if the socket is bound to a mapped address: both must be allowed.
 local function find_any(list, v4, hi, lo, port)
   if v4 == 0 then return find_ip(list, LOOPBACK4, nil, nil, port) end
   if hi ~= 0 or lo ~= 0 then return find_ip(list, v4, hi, lo, port) end
   local six, four = find_ip(list, nil, 0, 1, port), find_ip(list, LOOPBACK4, nil, nil, port)
   if not six or six.action == "deny" then return six end
-  return (not four or four.action == "deny") and four or six
+  if not four or four.action == "deny" then return four end
+  return six
 end
 
 -- The rule for the bytes of an AF_INET or AF_INET6 address; AF_UNSPEC, where it is one, is an AF_INET to the kernel.
