@@ -123,7 +123,7 @@ for my $class (64, 32) {
 my $rdwr = 2;
 check('rights by number, from when it is entered', 'capsicum.limit(3, "READ FSTAT") capsicum.enter{ at = "getppid" }',
     [["hold,in/file,$rdwr", '3', '3'], ["hold,out/file,$rdwr", '4', '4'], ['write,3,I', '1', '1'], ['enter', '0', '0'], ['read,3', 'nside', 'nside'], ['fstat,3', '0', '0'],
-     ['write,3,x', '1', $NOT], ['seek,3,0', '0', $NOT], ['mmap,3', '0', $NOT], ['ftruncate,3', '0', $NOT], ['fchmod,3', '0', $NOT], ['write,4,O', '1', '1'],
+     ['write,3,x', '1', $NOT], ['seek,3,0', '0', $NOT], ['mmap,3', '0', $NOT], ['mmap,3,old', '0', "$NOT|ENOSYS"], ['ftruncate,3', '0', $NOT], ['fchmod,3', '0', $NOT], ['write,4,O', '1', '1'],
      ['dup,3', '5', '5'], ['write,5,x', '1', $NOT], ['read,5', '0', '0'], ['dupfd,3', '6', '6'], ['write,6,x', '1', $NOT], ['dup2,3,4', '4', '4'], ['write,4,x', '1', $NOT],
      ['child', '0', '0'], ['write,3,x', '1', $NOT], ['write,5,x', '1', $NOT], ['close,3', '0', '0'], ['dup,5', '3', '3'], ['write,3,x', '1', $NOT], ['fstat,3', '0', '0']],
     { look => sub { my ($name, $inside) = @_; is(slurp("$work/in/file"), $inside ? "Inside\n" : 'xxxxxx', "$name: the file"); is(slurp("$work/out/file"), "Outside\n", "$name: the other file") } });

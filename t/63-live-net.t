@@ -204,6 +204,16 @@ for my $way (@ways) {
 run([program('sockets'), "connect,stream,turning"], { cwd => "$dir/work", before => sub { symlink "$dir/other/y", "$dir/work/turning" } });
 is(visitors(), 'Y', 'a turning link, natively: it can be reached');
 
+# --- addresses that are none -------------------------------------------------------------------------------------------
+
+for my $way (@ways) {
+    my ($kind, $class, $options) = @$way;
+    my $rules = 'net.deny("udp ::/1") net.allow("any 10.255.255.255:1") net.allow("unix /none/*") net.bind("any 192.0.2.1")';
+    my $result = nurse(policy(qq{local net = require "nurse.net" $rules default "allow"}), $options, [program('sockets', $class), 'rubbish,400'], { cwd => "$dir/work" });
+    is($result->{out}, "rubbish,400 = 0\n", "rubbish, $kind: nothing of it is allowed") or diag($result->{err});
+    unlike($result->{err}, qr/nurse\.net:\d+: |limit/, "rubbish, $kind: no mistake in the rules' code");
+}
+
 # --- mistakes ------------------------------------------------------------------------------------------------------------
 
 for my $mistake (

@@ -86,6 +86,12 @@ static long do_sleep(char **w) { return nanosleep(&(struct timespec){ .tv_nsec =
 
 static long do_mmap(char **w)
 {
+#ifdef __i386__
+    if (w[1] && strcmp(w[1], "old") == 0) {    /* the first of i386's two: its arguments lie in memory */
+        long args[6] = { 0, 4096, PROT_READ, MAP_PRIVATE, fd_of(w[0]), 0 };
+        return syscall(SYS_mmap, args) == -1 ? -1 : 0;
+    }
+#endif
     void *p = mmap(NULL, 4096, PROT_READ, w[1] ? MAP_SHARED : MAP_PRIVATE, fd_of(w[0]), 0);
     return p == MAP_FAILED ? -1 : munmap(p, 4096);
 }

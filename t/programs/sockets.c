@@ -271,11 +271,35 @@ static long do_race(char **w)
     return 0;
 }
 
+/* Addresses of any family, length and content, by every call that takes one; the same ones each time. */
+static long do_rubbish(char **w)
+{
+    static const int families[] = { AF_UNSPEC, AF_UNIX, AF_INET, AF_INET6, AF_NETLINK, 99, AF_UNIX | 0x100 };
+    unsigned seed = 1, count = (unsigned)atoi(w[0]), allowed = 0;
+    unsigned char bytes[160];
+    int fds[] = { socket(AF_INET, SOCK_STREAM, 0), socket(AF_INET6, SOCK_DGRAM, 0), socket(AF_UNIX, SOCK_DGRAM, 0), 0, -1 };
+    struct iovec iov = { "x", 1 };
+
+    for (unsigned i = 0; i < count; i++) {
+        for (size_t k = 0; k < sizeof bytes; k++)
+            bytes[k] = (unsigned char)((seed = seed * 1103515245 + 12345) >> 16 & (i % 3 ? 0xff : 0x2f));
+        int family = families[seed / 65536 % 7], fd = fds[i % 5];
+        memcpy(bytes, &family, 2);
+        socklen_t length = i % 7 ? seed / 3 % 140 : (socklen_t)seed;
+        struct msghdr msg = { .msg_name = bytes, .msg_namelen = length, .msg_iov = &iov, .msg_iovlen = 1 };
+        long results[] = { family == AF_UNSPEC ? -1 : connect(fd, (void *)bytes, length), bind(fd, (void *)bytes, length),
+                           sendto(fd, "x", 1, MSG_DONTWAIT, (void *)bytes, length), length ? sendmsg(fd, &msg, MSG_DONTWAIT) : -1 };
+        for (int k = 0; k < 4; k++)
+            allowed += results[k] >= 0;
+    }
+    return connect(fds[0], (void *)8, 16) == 0 ? 9999 : (long)allowed;
+}
+
 static const struct { const char *name; int words; long (*run)(char **); } verbs[] = {
     { "connect", 2, do_connect }, { "send", 2, do_send }, { "fastopen", 3, do_fastopen }, { "unspec", 3, do_unspec }, { "sendmsg", 2, do_sendmsg },
     { "sendmmsg", 6, do_sendmmsg }, { "again", 3, do_again }, { "peer", 3, do_peer }, { "bind", 2, do_bind }, { "listen", 0, do_listen },
     { "swap", 3, do_swap }, { "socket", 3, do_socket }, { "pair", 0, do_pair }, { "file", 3, do_file }, { "short", 4, do_short },
-    { "chdir", 1, do_chdir }, { "name", 1, do_name }, { "race", 5, do_race },
+    { "chdir", 1, do_chdir }, { "name", 1, do_name }, { "race", 5, do_race }, { "rubbish", 1, do_rubbish },
 };
 
 static int split(char *act, char **words)
