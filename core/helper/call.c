@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "core/base/say.h"
@@ -649,6 +650,32 @@ int64_t call_fd_size(const struct call *call, int fd)
     if (stat(link, &st))
         return errno == ENOENT ? -EBADF : -errno;
     return st.st_size;
+}
+
+int call_fd_object(struct call *call, int fd, uint64_t object[2])
+{
+    char link[64];
+    struct stat st;
+
+    snprintf(link, sizeof link, "/proc/%d/fd/%d", call->tid, fd);
+    if (stat(link, &st))
+        return errno == ENOENT ? -EBADF : -errno;
+    object[0] = st.st_dev;
+    object[1] = st.st_ino;
+    return 0;
+}
+
+int call_protocol(struct call *call, int fd, char name[CALL_PROTOCOL])
+{
+    char link[64];
+    ssize_t n;
+
+    snprintf(link, sizeof link, "/proc/%d/fd/%d", call->tid, fd);
+    n = getxattr(link, "system.sockprotoname", name, CALL_PROTOCOL - 1);    /* of the socket's inode, as it was made: nothing changes it */
+    if (n < 0)
+        return errno == ENOENT ? -EBADF : -ENOTSOCK;
+    name[n] = '\0';
+    return 0;
 }
 
 ssize_t call_read(struct call *call, uint64_t addr, void *buf, size_t count)

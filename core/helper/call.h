@@ -77,6 +77,13 @@ int call_fd(struct call *call, int fd, char *path, size_t size, const char **kin
 /* The size of the file behind a descriptor in bytes (st_size of stat(2)), or -errno. */
 int64_t call_fd_size(const struct call *call, int fd);
 
+/* Which object a descriptor of the program stands for, whatever its names are: device and inode. Returns 0 or -errno. */
+int call_fd_object(struct call *call, int fd, uint64_t object[2]);
+
+/* The protocol that a socket of the program was made for, under the kernel's name: "TCP", "UDPv6", "UNIX-STREAM"... Returns 0, -EBADF, or -ENOTSOCK. */
+enum { CALL_PROTOCOL = 48 };
+int call_protocol(struct call *call, int fd, char name[CALL_PROTOCOL]);
+
 /* The program's memory. Return the number of bytes moved, or -errno. */
 ssize_t call_read(struct call *call, uint64_t addr, void *buf, size_t count);
 ssize_t call_write(struct call *call, uint64_t addr, const void *buf, size_t count);

@@ -212,6 +212,7 @@ static const struct abi_call *life_socketcall(const struct call *call, uint32_t 
 static const struct abi_call *life_ipc(const struct call *call, uint32_t words[6])
 {
     enum { PTR = 4 };
+    const uint32_t IPC_64 = 0x100;    /* the new layouts */
     const uint8_t *from;
     const struct abi_call *row = abi_ipc((uint32_t)call->args[0], &from);
 
@@ -224,6 +225,8 @@ static const struct abi_call *life_ipc(const struct call *call, uint32_t words[6
         } else if (place) {
             words[i] = (uint32_t)call->args[place % 6];
         }
+        if (row->args[i].name && strcmp(row->args[i].name, "cmd") == 0)
+            words[i] &= ~IPC_64;    /* which of the calls that have numbers of their own only know */
     }
     return row;
 }

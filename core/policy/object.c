@@ -152,6 +152,14 @@ static int object_tostring(lua_State *L)
     return 1;
 }
 
+/* call:descriptor(number): any descriptor of the program, as call.fd is one. */
+static int object_descriptor(lua_State *L)
+{
+    object_call(L);
+    values_push_fd(L, (int)luaL_checkinteger(L, 2));
+    return 1;
+}
+
 /* --- call.args --- */
 
 static int args_number(lua_State *L)
@@ -219,6 +227,8 @@ static void object_push_fields(lua_State *L)
     int next = FIELD_OTHER;
 
     verdicts_push_methods(L);
+    lua_pushcfunction(L, object_descriptor);
+    lua_setfield(L, -2, "descriptor");
     for (int i = 0; fixed_fields[i].name; i++) {
         lua_pushinteger(L, fixed_fields[i].field);
         lua_setfield(L, -2, fixed_fields[i].name);

@@ -232,6 +232,26 @@ static void fd_push_size(lua_State *L, const struct fd *fd)
         lua_pushnil(L);
 }
 
+static void fd_push_protocol(lua_State *L, const struct fd *fd)
+{
+    char name[CALL_PROTOCOL];
+
+    lua_pushstring(L, call_protocol(fd_call(L, fd), fd->number, name) == 0 ? name : NULL);
+}
+
+/* "64769:1234": equal for descriptors of one object, as long as one of them is open. */
+static void fd_push_object(lua_State *L, const struct fd *fd)
+{
+    uint64_t object[2];
+    char text[48];
+
+    if (call_fd_object(fd_call(L, fd), fd->number, object) == 0)
+        snprintf(text, sizeof text, "%llu:%llu", (unsigned long long)object[0], (unsigned long long)object[1]);
+    else
+        text[0] = '\0';
+    lua_pushstring(L, text[0] ? text : NULL);
+}
+
 static int fd_index(lua_State *L)
 {
     const struct fd *fd = fd_self(L, 1);
@@ -246,6 +266,10 @@ static int fd_index(lua_State *L)
         lua_pushstring(L, fd_ask(L, fd, path, sizeof path, &kind) ? kind : "none");
     } else if (strcmp(key, "size") == 0) {
         fd_push_size(L, fd);
+    } else if (strcmp(key, "protocol") == 0) {
+        fd_push_protocol(L, fd);
+    } else if (strcmp(key, "object") == 0) {
+        fd_push_object(L, fd);
     } else {
         luaL_error(L, "a descriptor has no '%s'", key);
     }
@@ -361,9 +385,14 @@ static void addr_push_path(lua_State *L, const struct text_addr *addr)
     addr_push_rawpath(L, addr);
 }
 
+static void addr_push_bytes(lua_State *L, const struct text_addr *addr)
+{
+    lua_pushlstring(L, (const char *)&addr->raw, addr->len);
+}
+
 static const struct { const char *name; void (*push)(lua_State *L, const struct text_addr *addr); } addr_fields[] = {
     { "family", addr_push_family }, { "ip", addr_push_ip }, { "port", addr_push_port }, { "path", addr_push_path },
-    { "rawpath", addr_push_rawpath }, { NULL, NULL },
+    { "rawpath", addr_push_rawpath }, { "bytes", addr_push_bytes }, { NULL, NULL },
 };
 
 static int addr_index(lua_State *L)
