@@ -24,15 +24,18 @@ end)
 timer(0.1, function() turns = turns + 1 if turns < 3 then return 0.02 end log "three turns" end)
 timer(3600, function() log "never" end)
 timer(0.05, function() error "fails" end)
+on("getppid", function() timer(0.05, function() log "from a handler" end) end)
+event("exit", function(process) if process.parent then timer(0.05, function() log "from an event" end) end end)
 LUA
     for my $gate (@gates) {
         my $result = nurse($policy, $gate, ['sh', '-c', 'read line; echo $line'], { stdin_file => '/dev/null' });
         is($result->{code}, 0, "@$gate: a program that ends first hears nothing of timers");
         is($result->{err}, '', '... nor does anybody else');
-        $result = nurse($policy, $gate, ['sh', '-c', 'sleep 0.4; echo done']);
+        $result = nurse($policy, $gate, ['sh', '-c', 'perl -e getppid; sleep 0.4; echo done']);
         is($result->{out}, "done\n", 'the program is not disturbed');
         like($result->{err}, qr/^nurse: once after 0\.1 s\n/m, 'a timer runs after its time, counted from the start');
         like($result->{err}, qr/^nurse: from a timer after 0\.1 s\n/m, 'a timer can make a timer');
+        like($result->{err}, qr/^nurse: from $_\n/m, "... so can $_") for 'a handler', 'an event';
         like($result->{err}, qr/^nurse: three turns\n/m, 'a number is the time to the next turn, nothing ends it');
         unlike($result->{err}, qr/never/, 'not before its time');
         like($result->{err}, qr/^nurse: \S*timers\.lua:11: fails; this timer is gone\n/m, 'an error is told with file and line');
