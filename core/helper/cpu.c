@@ -6,7 +6,8 @@
  *   a zombie                         nowhere else: its clock is kept here until somebody waits for it
  *   a child that nobody waits for    nowhere (SIGCHLD is ignored): what was seen of it last is kept here
  *
- * Runs in the helper. Believes the kernel. What is missed in the last case, and the ticks, make the sum too small, never too large.
+ * Runs in the helper. Believes the kernel. What is missed in the last case, and the ticks, make the sum too small. A process that ends, and whose parent
+ * waits, between the looks at both is counted twice, this once.
  */
 #include "core/helper/cpu.h"
 
@@ -21,13 +22,13 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "core/helper/sandbox.h"
+#include "core/helper/tree.h"
 
 #define SECOND 1000000000ll
 
 enum { TICKS_LOST = 2 };    /* of user and of system time a part of a tick each is not shown */
 
-struct zombie { struct zombie *next; int pidfd; int64_t used; };
+struct zombie { struct zombie *next; pid_t parent; int pidfd; int64_t used; };
 
 static struct sandbox *sandbox;
 static struct zombie *zombies;
@@ -104,7 +105,22 @@ static bool cpu_exists(int pidfd)
     return syscall(SYS_pidfd_send_signal, pidfd, 0, NULL, 0) == 0;
 }
 
-/* Of all zombies; those that somebody has waited for in the meantime are forgotten. */
+/* A child that is gone had used as much. If its parent has waited, the children that the parent has waited for have used as much as all that are gone
+ * so; else the kernel has dropped what it knew. */
+static void cpu_drop(struct process *parent, int64_t used)
+{
+    bool alive = false;
+    int64_t waited = parent ? cpu_waited(parent, &alive) : -1;
+
+    if (waited < 0 || !alive)    /* it has become a child of ours */
+        return;
+    if (parent->cpu_waited + used <= waited + TICKS_LOST * cpu_tick())
+        parent->cpu_waited += used;
+    else
+        lost += used;
+}
+
+/* Of all zombies; those that are gone by now are forgotten. */
 static int64_t cpu_zombies(void)
 {
     int64_t used = 0;
@@ -115,6 +131,7 @@ static int64_t cpu_zombies(void)
             link = &zombie->next;
         } else {
             *link = zombie->next;
+            cpu_drop(tree_process(sandbox, zombie->parent), zombie->used);
             close(zombie->pidfd);
             free(zombie);
         }
@@ -124,13 +141,16 @@ static int64_t cpu_zombies(void)
 
 int64_t cpu_used(void)
 {
-    int64_t used = lost + cpu_children() - children_before;
+    int64_t used = cpu_children() - children_before;
 
     asked = true;
-    for (int i = 0; sandbox && i < TREE_BUCKETS; i++)
+    if (!sandbox)
+        return 0;
+    for (int i = 0; i < TREE_BUCKETS; i++)
         for (struct process *process = sandbox->process[i]; process; process = process->next)
             used += process->pidfd >= 0 ? cpu_of(process) : 0;    /* else it is among the zombies */
-    return sandbox ? used + cpu_zombies() : 0;
+    used += cpu_zombies();    /* after their parents: who is waited for in between is counted by neither, not by both */
+    return used + lost;
 }
 
 /* The zombie's descriptor becomes ours. */
@@ -140,26 +160,10 @@ static void cpu_keep(struct process *process)
 
     if (!zombie)
         return;
-    *zombie = (struct zombie){ .next = zombies, .pidfd = process->pidfd, .used = process->cpu_seen };
+    *zombie = (struct zombie){ .next = zombies, .pidfd = process->pidfd, .used = process->cpu_seen, .parent = process->parent ? process->parent->pid : 0 };
     zombies = zombie;
     epoll_ctl(sandbox->ends, EPOLL_CTL_DEL, process->pidfd, NULL);
     process->pidfd = -1;
-}
-
-/* Gone already. If its parent has waited, the parent's children have used as much as was seen of those that have gone so; else the kernel has
- * dropped what it knew. */
-static void cpu_drop(const struct process *process)
-{
-    struct process *parent = process->parent;
-    bool alive = false;
-    int64_t waited = parent ? cpu_waited(parent, &alive) : -1;
-
-    if (waited < 0 || !alive)    /* it has become a child of ours */
-        return;
-    if (parent->cpu_waited + process->cpu_seen <= waited + TICKS_LOST * cpu_tick())
-        parent->cpu_waited += process->cpu_seen;
-    else
-        lost += process->cpu_seen;
 }
 
 void cpu_ended(struct process *process)
@@ -169,5 +173,5 @@ void cpu_ended(struct process *process)
     if (cpu_exists(process->pidfd) && cpu_of(process) > 0)
         cpu_keep(process);
     else
-        cpu_drop(process);
+        cpu_drop(process->parent, process->cpu_seen);
 }

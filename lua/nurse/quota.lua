@@ -270,9 +270,10 @@ end
 local function watch_cpu()
   local function look()
     local used, cpus = cpu()
-    local free = limits.cpu.limit - used
-    if free <= 0 then return over("cpu", used) end
-    return math.max(SHORTEST, free / cpus)
+    local limit = limits.cpu.limit
+    if used >= limit then used = cpu() end    -- once more: a process that was just ending may have been counted twice
+    if used >= limit then return over("cpu", used) end
+    return math.max(SHORTEST, (limit - used) / cpus)
   end
 
   cpu()
