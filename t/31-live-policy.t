@@ -287,4 +287,12 @@ check('unsafe calls are denied unless named', 'default "allow"', [['ptrace', 'ES
     like($traced->{err}, qr/^nurse: open(at)?\(.*open\/missing.*\) = ENOENT$/m, 'trace-all: a line with the result');
 }
 
+# i386's first mmap is judged by its arguments, as mmap2.
+for my $way (@ways) {
+    my ($kind, $class, $options) = @$way;
+    my $deny = policy('on("mmap mmap2", function(call) if call.prot:has "PROT_EXEC" and call.fd.number < 0 then return call:deny "EACCES" end end) default "allow"');
+    is(answers(nurse($deny, $options, [program('acts', $class), 'mmap']))->{mmap}, 'EACCES', "mmap is judged by what it asks for, $kind");
+    is(answers(nurse(policy('default "allow"'), $options, [program('acts', $class), 'mmap']))->{mmap}, '0', "and works, $kind");
+}
+
 done_testing();

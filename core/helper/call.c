@@ -225,8 +225,8 @@ int call_fetch(struct call *call)
 {
     for (int i = 0; i < 6; i++) {
         const struct abi_arg *arg = &call->row->args[i];
-        const void *bytes;
-        size_t count;
+        const void *bytes = NULL;
+        size_t count = 0;
         int error = 0;
 
         if (is_path(arg->type) && call->path_count < CALL_PATHS)

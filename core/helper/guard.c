@@ -282,26 +282,6 @@ static int guard_chdir(struct call *call, int64_t *value)
     return PASS;
 }
 
-/* i386's first mmap takes its arguments from memory: it becomes mmap2, whose arguments can't change any more. */
-static int guard_old_mmap(struct call *call, int64_t *value)
-{
-    uint32_t args[6];
-
-    if (call->arch != ABI_I386)
-        return PASS;
-    if (memory_read(call->tid, call->args[0], args, sizeof args) != sizeof args)
-        return refuse(value, EFAULT);
-    if (args[5] & 0xfff)
-        return refuse(value, EINVAL);
-    call->row = abi_find("mmap2");
-    call->nr = abi_number(ABI_I386, call->row);
-    for (int i = 0; i < 6; i++)
-        call->args[i] = args[i];
-    call->args[5] /= 4096;
-    call->rewritten = true;
-    return PASS;
-}
-
 /* How a guard looks at a call: LOOKS: it only looks, so a call that will never be made may be put before it; ACTS: it does something, or its
  * answer takes a sandbox; FREE: it does something, but never refuses. */
 enum guard_way { LOOKS, ACTS, FREE };
@@ -326,7 +306,6 @@ static const struct {
     { "setgroups", guard_fixed, LOOKS }, { "setgroups32", guard_fixed, LOOKS }, { "capset", guard_fixed, LOOKS },
     { "unshare", guard_fixed, LOOKS }, { "setns", guard_fixed, LOOKS }, { "chroot", guard_fixed, LOOKS }, { "pivot_root", guard_fixed, LOOKS },
     { "chdir", guard_chdir, FREE }, { "fchdir", guard_chdir, FREE },
-    { "mmap", guard_old_mmap, FREE },
 };
 
 enum { GUARDS = sizeof guards / sizeof *guards };

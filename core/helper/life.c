@@ -257,6 +257,25 @@ static int life_numberless(struct call *call, const struct abi_call *row, uint32
     return 0;
 }
 
+/* i386's first mmap takes its arguments from memory: it is judged and made as mmap2, whose arguments can't change any more. */
+static int life_old_mmap(struct call *call)
+{
+    uint32_t args[6];
+
+    if (memory_read(call->tid, call->args[0], args, sizeof args) != sizeof args)
+        return -EFAULT;
+    if (args[5] & 0xfff)
+        return -EINVAL;
+    call->nr = abi_number(ABI_I386, abi_find("mmap2"));
+    call->entry = route_entry(&call->process->sandbox->routes, ABI_I386, (uint64_t)call->nr);
+    call->row = call->entry->row;
+    for (int i = 0; i < 6; i++)
+        call->args[i] = args[i];
+    call->args[5] /= 4096;
+    call->rewritten = true;
+    return 0;
+}
+
 /* i386: socketcall and ipc stand for other calls; they are judged and made as those, and their memory is not read again. */
 static int life_demultiplex(struct call *call)
 {
@@ -266,6 +285,8 @@ static int life_demultiplex(struct call *call)
 
     if (call->arch != ABI_I386 || call->row->where != ABI_HELPER)
         return 0;
+    if (strcmp(call->row->name, "mmap") == 0)
+        return life_old_mmap(call);
     socket = strcmp(call->row->name, "socketcall") == 0;
     if (!socket && strcmp(call->row->name, "ipc") != 0)
         return 0;

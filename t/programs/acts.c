@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -47,6 +48,16 @@ static long do_kill(char **w) { return kill(atoi(w[0]), atoi(w[1])); }
 static long do_sleep(char **w) { return (long)sleep((unsigned)atoi(w[0])); }
 static long do_socket(char **w) { return socket(atoi(w[0]), SOCK_STREAM, 0); }
 static long do_time(char **w) { (void)w; return syscall(SYS_time, NULL); }
+/* An executable page by the oldest mmap of the architecture: i386 takes its arguments from memory. */
+static long do_mmap(char **w)
+{
+    long args[6] = { 0, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0 };
+
+    (void)w;
+    long at = sizeof(long) == 4 ? syscall(SYS_mmap, args) : syscall(SYS_mmap, args[0], args[1], args[2], args[3], args[4], args[5]);
+    return at == -1 ? -1 : munmap((void *)at, 4096);
+}
+
 static long do_unknown(char **w) { return syscall(atoi(w[0])); }
 static long do_ptrace(char **w) { (void)w; return syscall(SYS_ptrace, 0x7fff, 0, 0, 0); }
 
@@ -219,7 +230,7 @@ static const struct { const char *name; int words; long (*run)(char **); } verbs
     { "umask", 1, do_umask }, { "dup", 1, do_dup }, { "lseek", 2, do_lseek }, { "close", 1, do_close }, { "kill", 2, do_kill },
     { "sleep", 1, do_sleep }, { "socket", 1, do_socket }, { "connect", 1, do_connect }, { "uname", 0, do_uname }, { "time", 0, do_time },
     { "clock", 0, do_clock }, { "count", 1, do_count }, { "repeat", 1, do_repeat }, { "burn", 1, do_burn }, { "ready", 0, do_ready },
-    { "unknown", 1, do_unknown }, { "ptrace", 0, do_ptrace }, { "badpath", 0, do_badpath },
+    { "unknown", 1, do_unknown }, { "ptrace", 0, do_ptrace }, { "badpath", 0, do_badpath }, { "mmap", 0, do_mmap },
 };
 
 /* Split an act at its colons; returns the number of words after the verb. */
