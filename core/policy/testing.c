@@ -647,19 +647,39 @@ static const luaL_Reg words[] = {
     { NULL, NULL },
 };
 
-/* What makes rules of a policy makes none here. */
-static const char *const no_words[] = { "default", "allow", "deny", "kill", "on", "after", "require", "include" };
+/* What else of a policy's statements there is; nothing here can make a rule. */
+static const char *const kept_words[] = { "_G", "log", "print", "param", "load", "json", NULL };
+
+static int word_none(lua_State *L)
+{
+    return luaL_error(L, "no program runs here, so there is no time to measure and nothing to stop");
+}
+
+/* [-0, +0] the environment on top loses the statements that only a policy may have. */
+static void testing_clear(lua_State *L)
+{
+    for (lua_pushnil(L); lua_next(L, -2) != 0; lua_pop(L, 1)) {
+        int k = 0;
+
+        while (kept_words[k] && strcmp(kept_words[k], lua_tostring(L, -2)) != 0)
+            k++;
+        if (!kept_words[k]) {
+            lua_pushvalue(L, -2);
+            lua_pushnil(L);
+            lua_rawset(L, -5);
+        }
+    }
+}
 
 static int testing_load(lua_State *L)
 {
+    static const luaL_Reg nothing[] = { { "timer", word_none }, { "stop", word_none }, { NULL, NULL } };
     struct testing *t = lua_touserdata(L, 1);
     struct layer *layer = scripts_layer(L, t->path, NULL);
 
     lua_rawgeti(L, LUA_REGISTRYINDEX, layer->env);
-    for (size_t i = 0; i < sizeof no_words / sizeof *no_words; i++) {
-        lua_pushnil(L);
-        lua_setfield(L, -2, no_words[i]);
-    }
+    testing_clear(L);
+    luaL_setfuncs(L, nothing, 0);
     lua_pushlightuserdata(L, t);
     luaL_setfuncs(L, words, 1);
     scripts_run_file(L, layer, t->path);
