@@ -379,11 +379,11 @@ static const char *const expect_fields[] = { "call", "verdict", "arch", "name", 
 static void expect_arguments(lua_State *L, struct testing *t, int index)
 {
     for (lua_pushnil(L); lua_next(L, index) != 0; lua_pop(L, 1)) {
-        const char *key = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : NULL;
         int k = 0;
 
-        if (!key)
+        if (lua_type(L, -2) != LUA_TSTRING)
             luaL_error(L, "expect: fields have names: expect{ call = \"...\", verdict = \"...\" }");
+        const char *key = lua_tostring(L, -2);
         while (expect_fields[k] && strcmp(expect_fields[k], key) != 0)
             k++;
         if (!expect_fields[k])
@@ -558,9 +558,8 @@ static void recorded_lines(struct testing *t, struct recording *r, FILE *file)
 {
     char *line = NULL;
     size_t room = 0;
-    ssize_t len;
 
-    while ((len = getline(&line, &room, file)) >= 0) {
+    while (getline(&line, &room, file) >= 0) {
         line[strcspn(line, "\r\n")] = '\0';
         recorded_line(t, r, line);
     }
