@@ -8,6 +8,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -570,6 +571,20 @@ static void recorded_lines(struct testing *t, struct recording *r, FILE *file)
         tap_problem(t, "%s: no call in it\n", r->file);
 }
 
+/* Its descriptor is out of the way of those of the recording. */
+static FILE *recorded_open(const char *path)
+{
+    enum { OUT_OF_THE_WAY = 200 };
+    int fd = open(path, O_RDONLY | O_CLOEXEC), high = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, OUT_OF_THE_WAY);
+    FILE *file = high < 0 ? NULL : fdopen(high, "r");
+
+    if (fd >= 0)
+        close(fd);
+    if (high >= 0 && !file)
+        close(high);
+    return file;
+}
+
 /* recorded "FILE", or recorded{ file = "FILE", verdict = "allow", arch = "x86_64", name = "..." }: the calls of a recording, in order. */
 static int word_recorded(lua_State *L)
 {
@@ -593,7 +608,7 @@ static int word_recorded(lua_State *L)
     r.verdict = verdict_check(L, luaL_optstring(L, -1, "allow"));
     lua_getfield(L, 1, "name");
     const char *name = luaL_optstring(L, -1, NULL);
-    file = policy_search(r.file, t->path, path, sizeof path) == 0 ? fopen(path, "re") : NULL;
+    file = policy_search(r.file, t->path, path, sizeof path) == 0 ? recorded_open(path) : NULL;
     if (!file)
         return luaL_error(L, "recorded: no file '%s'", r.file);
     recorded_lines(t, &r, file);

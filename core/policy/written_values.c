@@ -7,6 +7,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -16,15 +17,29 @@
 #include "core/helper/call.h"
 #include "core/policy/written_inside.h"
 
-enum { MEMORY = 4 << 20, SOME_FD = 3 /* of a socket that isn't named */ };
+enum {
+    MEMORY = 4 << 20,
+    SOME_FD = 3,              /* of a socket that isn't named */
+    HELD = 6,                 /* descriptors of one call */
+    STDERR = 2,
+};
 
 /* ---- memory ------------------------------------------------------------------------------- */
 
 static unsigned char *memory;
 static size_t memory_used;
 
+static int held[HELD], held_count;    /* descriptors that stand for those of a recording */
+
+static void value_release(void)
+{
+    while (held_count > 0)
+        close(held[--held_count]);
+}
+
 int value_memory(struct reader *reader)
 {
+    value_release();
     if (!memory) {
         void *low = mmap(NULL, MEMORY, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
 
@@ -95,6 +110,29 @@ static struct span value_plain(const struct reader *reader, struct span text)
     return text;
 }
 
+/* 3</etc>, as strace -y tells what a descriptor is: nurse gets one of that number for as long as the call is judged, which can only be looked at. */
+static void value_hold(struct span text, uint64_t number)
+{
+    char path[PATH_MAX];
+    const char *open_at = memchr(text.at, '<', text.length);
+    int wanted = (int)number, fd;
+
+    if (!open_at || open_at[1] != '/' || text.at[text.length - 1] != '>' || text.length >= sizeof path || wanted <= STDERR || held_count == HELD)
+        return;
+    text = span_after(text, (size_t)(open_at - text.at) + 1);
+    text.length--;
+    path[span_unescape(text, path)] = '\0';
+    fd = fcntl(wanted, F_GETFD) < 0 ? open(path, O_PATH | O_CLOEXEC) : -1;
+    if (fd >= 0 && fd != wanted) {
+        int moved = dup3(fd, wanted, O_CLOEXEC);
+
+        close(fd);
+        fd = moved;
+    }
+    if (fd >= 0)
+        held[held_count++] = fd;
+}
+
 static int read_string(struct reader *reader, int i, struct span text);
 
 /* Where a pointer hides behind a number (fcntl's lock, prctl's name) the text may be what it points to. */
@@ -131,6 +169,15 @@ static int read_number(struct reader *reader, int i, struct span text)
     if (!names_read(set, text, &value, &wrong))
         return value_expected_name(reader, i, wrong, set);
     return value_set(reader, i, text, value);
+}
+
+static int read_fd(struct reader *reader, int i, struct span text)
+{
+    int error = read_number(reader, i, text);
+
+    if (!error && !reader->words)
+        value_hold(text, reader->out->args[i]);
+    return error;
 }
 
 static int read_pid(struct reader *reader, int i, struct span text)
@@ -311,7 +358,7 @@ static int read_filled(struct reader *reader, int i, struct span text)
 /* ---- by type ------------------------------------------------------------------------------ */
 
 static int (*const readers[])(struct reader *reader, int i, struct span text) = {    /* by enum abi_type; the others are numbers */
-    [ABI_UINT] = read_unsigned, [ABI_PID] = read_pid, [ABI_MODE] = read_mode, [ABI_SIGNAL] = read_signal,
+    [ABI_UINT] = read_unsigned, [ABI_FD] = read_fd, [ABI_DIRFD] = read_fd, [ABI_PID] = read_pid, [ABI_MODE] = read_mode, [ABI_SIGNAL] = read_signal,
     [ABI_PATH] = read_string, [ABI_PATH_LINK] = read_string, [ABI_PATH_NAME] = read_string, [ABI_PATH_AT] = read_string,
     [ABI_PATH_OPEN] = read_string, [ABI_STRING] = read_string, [ABI_STRINGS] = read_strings, [ABI_OPEN_HOW] = value_how,
     [ABI_ADDR_IN] = value_addr, [ABI_ADDR_OUT] = read_filled, [ABI_BUF_IN] = read_buffer, [ABI_BUF_OUT] = read_filled,

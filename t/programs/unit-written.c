@@ -270,6 +270,28 @@ static void recorded_lines(void **state)
     }
 }
 
+/* What strace -y tells of a descriptor is what it is while the call is judged. */
+static void descriptors_of_a_recording(void **state)
+{
+    const char *path, *kind;
+    char link[4096];
+    struct call *call;
+
+    (void)state;
+    assert_int_equal(fcntl(77, F_GETFD), -1);
+    assert_int_equal(written_line(&written, ABI_X86_64, "openat(77</usr/share>, \"../lib/x\", O_RDONLY) = 3</usr/lib/x>"), WRITTEN_CALL);
+    assert_int_equal(alone_call(process, &call, written.arch, written.row, written.args), 0);
+    assert_int_equal(call_path(call, 1, &path), 0);
+    assert_string_equal(path, "/usr/lib/x");
+    assert_int_equal(call_fd(call, 77, link, sizeof link, &kind), 0);
+    assert_string_equal(link, "/usr/share");
+    alone_end(call);
+    assert_int_equal(written_line(&written, ABI_X86_64, "fstat(2</nonexistent>, 0x10) = 0"), WRITTEN_CALL);
+    assert_int_equal(fcntl(77, F_GETFD), -1);    /* the next call has its own */
+    assert_int_equal(written_line(&written, ABI_X86_64, "fstat(77<socket:[5]>, 0x10) = 0"), WRITTEN_CALL);
+    assert_int_equal(fcntl(77, F_GETFD), -1);
+}
+
 /* --- mistakes --- */
 
 static void mistakes_name_the_word(void **state)
@@ -510,6 +532,7 @@ int main(void)
         cmocka_unit_test(i386_has_its_own_table),
         cmocka_unit_test(lists_of_an_exec),
         cmocka_unit_test(recorded_lines),
+        cmocka_unit_test(descriptors_of_a_recording),
         cmocka_unit_test(mistakes_name_the_word),
         cmocka_unit_test(rubbish_is_survived),
         cmocka_unit_test(counts_are_bounded),
