@@ -140,6 +140,10 @@ for my $case (@pasted) {
     is(why('-p', $wider, @$_)->{code}, 1, "@$call: but not @$_") for @$others;
 }
 
+my $module = why('-p', policy(qq{local unveil = require "nurse.unveil"\nunveil("/usr", "rx")\ndefault "allow"\n}, 'veiled.lua'), 'openat', '/etc/hosts', 'O_RDONLY');
+like($module->{out}, qr/\Adeny ENOENT\n.*^rule +\S*veiled\.lua:1\n.*a module's rule/ms, 'a denial by a module says so');
+unlike($module->{out}, qr/would allow/, 'and no rule is offered, since none would help');
+
 # Pasted into a policy that runs, it lets through what was denied, and no more.
 fresh();
 my $running = "allow '\@stdio \@memory \@self \@exec \@stat'\non('\@open', function(call) if call.path:under '/usr' or call.path:glob '/etc/ld.so.*' "

@@ -95,11 +95,10 @@ static void why_rule(struct why *why)
         why_print("rule", verdict->rule);
     else if (why->written.row->where == ABI_UNSAFE)
         why_print("rule", "none: calls of @unsafe are denied whatever the policy says");
-    if (verdict->rule && why_source(why, verdict->rule, &source)) {
+    if (verdict->rule && why_source(why, verdict->rule, &source))
         printf("%-8s   %s\n", "", source);
-        if (strstr(source, "\"nurse.") || strstr(source, "'nurse."))
-            why_print("", "a module's layer: rules of others can't widen it, what it is told can");
-    }
+    if (verdict->module)
+        why_print("", "a module's rule: the script's own rules can't widen it, what it tells the module can");
     if (verdict->why)
         why_print("why", verdict->why);
 }
