@@ -90,6 +90,14 @@ like(why('-p', $policy, 'chdir(NULL)')->{out}, qr/\Anot asked: .*EFAULT\n/, 'wha
 is(why('-p', $policy, 'chdir(NULL)')->{code}, 1, 'and its status');
 unlike(why('-p', $policy, 'openat', "a\nb\e[1m", 'O_RDONLY')->{out}, qr/\e|^b/m, 'control characters are escaped');
 
+my $phases = policy(qq{phase("serve", "accept")\ndeny("\@exec", "EACCES")\nphase "never"\ndeny("getpid", "EIO")\n}, 'phases.lua');
+my $phased = policy(qq{default "allow"\n} . slurp($phases), 'phased.lua');
+my $early = why('-p', $phased, 'execve', '/bin/ls');
+like($early->{out}, qr/\Aallow\n.*^phase +'serve' may change that/ms, 'before a phase');
+like(why('-p', $phased, '--phase=serve', 'execve', '/bin/ls')->{out}, qr/\Adeny EACCES\n.*^rule +\S*phased\.lua:3$/ms, 'as of a phase');
+is(why('-p', $phased, '--phase', 'serve', 'getpid')->{code}, 0, 'and of no other');
+is(why('-p', $phased, '--phase=serve', '--phase=never', 'getpid')->{code}, 1, 'of two phases');
+
 # --- what no policy can allow ------------------------------------------------------------------------------------
 my $all = policy('allow "@all" allow "@unsafe" default "allow"');
 for my $case (
@@ -159,7 +167,7 @@ is_deeply([@$other{qw(code out)}], [1, ''], 'and another file');
 # --- mistakes -----------------------------------------------------------------------------------------------------------
 my @mistakes = (
     [[], qr/which call/], [['opnat', '/x'], qr/unknown system call 'opnat'/], [['openat', '/x', 'O_RDNLY'], qr/'O_RDNLY': flags of openat: .*O_RDONLY/],
-    [['openat(AT_FDCWD, "/x"'], qr/parenthesis/], [['--arch=arm', 'getpid'], qr/--arch=arm/], [['stat64', '/x'], qr/x86_64 has no system call stat64/],
+    [['openat(AT_FDCWD, "/x"'], qr/parenthesis/], [['--phase=x', 'getpid'], qr/no phase 'x'/], [['--arch=arm', 'getpid'], qr/--arch=arm/], [['stat64', '/x'], qr/x86_64 has no system call stat64/],
     [['--arch=i386', 'arch_prctl_'], qr/unknown system call/], [['-p', '/nonexistent.lua', 'getpid'], qr/nonexistent/],
     [['-p', policy("allow 'x'", 'bad.lua'), 'getpid'], qr/bad\.lua:1: unknown system call 'x'/],
 );

@@ -185,6 +185,20 @@ is($broken->{code}, 125, 'a policy that can\'t be loaded: status');
 like($broken->{err}, qr/broken\.lua:1: unknown system call 'nosuchcall'.*\nnurse: \S+\.test\.lua:1: policy: 'broken' can't be loaded.*\n\z/, 'and both lines');
 is(run([$nurse, 'test', '/nonexistent.lua'])->{code}, 125, 'a file that isn\'t there');
 
+# --- phases: by a call, and by the test
+policy(qq{default "allow"\nphase("serve", "accept accept4")\ndeny("\@exec", "EACCES")\nphase "late"\ndeny("getpid", "EIO")\n}, 'phased.lua');
+my $phased = test(<<'END');
+policy "phased"
+expect("execve /bin/ls", "allow")
+expect("accept4 3", "allow")
+expect("execve /bin/ls", "deny EACCES")
+expect("getpid", "allow")
+phase "late"
+expect("getpid", "deny EIO")
+END
+is($phased->{code}, 0, 'phases begin') or diag($phased->{out}, $phased->{err});
+one_nurse_line(test(qq{policy "phased"\nphase "x"}), qr/:2: phase: no phase 'x'/, 'a phase that isn\'t there');
+
 # --- several layers; several files ------------------------------------------------------------------------------------
 policy('deny("getpid", "EIO") default "allow"', 'one.lua');
 policy('deny("gettid", "EIO") default "allow"', 'two.lua');

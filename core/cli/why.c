@@ -103,6 +103,19 @@ static void why_rule(struct why *why)
         why_print("why", verdict->why);
 }
 
+/* What the same call would meet later. */
+static void why_phase(struct why *why)
+{
+    struct policy_answer answer;
+    char text[256];
+
+    policy_explain(why->policy, why->written.arch, why->written.row, &answer);
+    if (!answer.phase)
+        return;
+    snprintf(text, sizeof text, "'%s' may change that (--phase=%s asks as of then)", answer.phase, answer.phase);
+    why_print("phase", text);
+}
+
 static void why_route(struct why *why)
 {
     static const char *const ways[] = {
@@ -161,12 +174,24 @@ static int why_answer(struct why *why)
         printf("%s%s\n", verdict, asked->guard == ALONE_REFUSED ? " (but see below)" : "");
         why_call(why);
         why_rule(why);
+        why_phase(why);
         why_route(why);
         why_guard(why);
         why_advice(why);
     }
     ask_end(asked);
     return command_flush(ask_passes(asked) ? 0 : WHY_REFUSED);
+}
+
+/* 0, or -1 after one line on stderr. */
+static int why_enter(struct why *why, const struct settings *settings)
+{
+    for (size_t i = 0; i < settings->phases.count; i++)
+        if (policy_enter(why->policy, settings->phases.words[i]) != 0) {
+            say("why: no phase '%s' in this policy", settings->phases.words[i]);
+            return -1;
+        }
+    return 0;
 }
 
 int command_why(struct settings *settings, char **operands)
@@ -184,10 +209,10 @@ int command_why(struct settings *settings, char **operands)
         say("why: %s", why->written.mistake);
     } else {
         why->policy = settings_policy(settings, settings->policies.words, settings->policies.count);
-        error = why->policy ? ask_open(&why->ask, why->policy) : 0;
+        error = why->policy && why_enter(why, settings) == 0 ? ask_open(&why->ask, why->policy) : 0;
         if (error)
             say("why: %s", strerror(-error));
-        else if (why->policy)
+        else if (why->ask)
             status = why_answer(why);
     }
     ask_close(why->ask);

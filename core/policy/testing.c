@@ -651,6 +651,14 @@ static int word_event(lua_State *L)
     return 0;
 }
 
+/* phase "NAME": it begins now. Those whose trigger is a call begin with that call. */
+static int word_phase(lua_State *L)
+{
+    struct testing *t = testing_ready(L, "phase");
+
+    return policy_enter(t->policy, luaL_checkstring(L, 1)) == 0 ? 0 : luaL_error(L, "phase: no phase '%s' in this policy", lua_tostring(L, 1));
+}
+
 /* ---- the file ----------------------------------------------------------------------------- */
 
 static const luaL_Reg words[] = {
@@ -658,6 +666,7 @@ static const luaL_Reg words[] = {
     { "expect", word_expect },
     { "recorded", word_recorded },
     { "event", word_event },
+    { "phase", word_phase },
     { NULL, NULL },
 };
 
