@@ -446,6 +446,7 @@ static void put_samples(void)
     struct sockaddr_un un = { .sun_family = AF_UNIX, .sun_path = "/run/a\"b" }, abstract = { .sun_family = AF_UNIX, .sun_path = "\0name" };
     struct open_how how = { .flags = O_RDWR | O_CREAT, .mode = 0640, .resolve = 0 };
     const int64_t seconds[2] = { 3, 0 };
+    const char data[5] = { 'a', 0, '"', '\n', '\377' };
 
     low = mmap(NULL, 1 << 16, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
     assert_ptr_not_equal(low, MAP_FAILED);
@@ -454,7 +455,7 @@ static void put_samples(void)
     memcpy(low + 128, &in, sizeof in);
     memcpy(low + 160, &un, 16);
     memcpy(low + 192, &abstract, 16);
-    memcpy(low + 256, "a\0\"\n\377", 5);
+    memcpy(low + 256, data, sizeof data);
     memcpy(low + 512, &how, sizeof how);
     memcpy(low + 900, seconds, sizeof seconds);
     for (int wide = 0; wide < 2; wide++) {
