@@ -212,6 +212,14 @@ my $file = spew(scratch() . '/precious', 'x');
 is(test(qq{policy "one"\nexpect("unlink $file", "allow")\nexpect("kill -1 SIGKILL", "allow")\nexpect("exit_group 3", "allow", { result = 0 })})->{code}, 0, 'allowed');
 ok(-e $file, 'and not done');
 
+# --- the example of the manual page ---------------------------------------------------------------------------------
+my @examples = slurp(root_dir() . '/doc/man/nurse-test.1') =~ /^\.Bd -literal[^\n]*\n(.*?)^\.Ed$/msg;
+is(scalar @examples, 2, 'the manual page has a policy and its tests');
+policy($examples[0], 'count.lua');
+my $manual = run([$nurse, 'test', policy($examples[1], 'count.test.lua')], { timeout => 20 });
+is($manual->{code}, 0, 'which pass') or diag($manual->{out}, $manual->{err});
+like($manual->{out}, qr/^1\.\.8$/m, 'all of them');
+
 # --- prove ------------------------------------------------------------------------------------------------------------
 my $proved = run(['prove', '--exec', "$nurse test", 't/data/policy/default.test.lua'], { timeout => 30, cwd => root_dir() });
 is($proved->{code}, 0, 'the shipped default policy keeps what it promises') or diag($proved->{out}, $proved->{err});
