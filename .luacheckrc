@@ -11,3 +11,5 @@ end
 files["t/bench/supervisor.lua"] = supervisor
 files["t/data/flip-supervisor.lua"] = supervisor
 files["t/data/attack-paths-supervisor.lua"] = supervisor
+-- Tests of policies (nurse test) have words of their own.
+files["**/*.test.lua"] = { read_globals = { "policy", "expect", "recorded", "event", "phase" } }

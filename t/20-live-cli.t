@@ -31,13 +31,15 @@ my @mistakes = (
     [['check'],                                 125, qr/which policy/],
     [['check', '--groups=x'],                   125, qr/takes no value/],
     [['check', '/nonexistent.lua'],             125, qr/nonexistent/],
+    [['why'],                                   125, qr/^nurse: why: which call/],
+    [['test'],                                  125, qr/^nurse: test: which file/],
     [['doctor', 'now'],                         125, qr/now/],
     [['run', '-p', '/nonexistent.lua', '--', '/bin/true'], 125, qr/nonexistent/],
     [['run', '-p', $allow, '--', '/nonexistent/program'],  127, qr/nonexistent/],
     [['run', '-p', $allow, '--', '/etc'],                  126, qr{/etc}],
     [['run', '-p', $allow, '--', '/etc/passwd'],           126, qr{/etc/passwd}],
     (map { [[$_, '--', '/bin/true'], 125, qr/^nurse: $_: not in this version$/] }
-        qw(trace learn debug explain why test convert)),
+        qw(trace learn debug explain convert)),
 );
 
 for my $mistake (@mistakes) {
@@ -49,7 +51,7 @@ for my $mistake (@mistakes) {
     is($result->{out}, '', "$name: nothing on stdout");
 }
 
-for my $args (['--version'], ['--help'], ['-h'], ['run', '--help'], ['check', '-h'], ['doctor', '--help'], ['check', '--groups']) {
+for my $args (['--version'], ['--help'], ['-h'], ['run', '--help'], ['check', '-h'], ['why', '-h'], ['test', '-h'], ['doctor', '--help'], ['check', '--groups']) {
     my $result = run([$nurse, @$args], { timeout => 20 });
     is($result->{code}, 0, "nurse @$args: status");
     isnt($result->{out}, '', "nurse @$args: speaks on stdout");

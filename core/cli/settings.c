@@ -115,6 +115,11 @@ static int take_calls(struct settings *into, const char *value)
     return 0;
 }
 
+static int take_phase(struct settings *into, const char *value)
+{
+    return list_add(&into->phases, value);
+}
+
 static int take_arch(struct settings *into, const char *value)
 {
     static const char *const words[] = {"x86_64", "i386", NULL};    /* ORDER enum abi_arch */
@@ -152,6 +157,7 @@ const struct option_row settings_check[] = {
 const struct option_row settings_why[] = {
     {'p', NULL, "POLICY", "a script or its name; may repeat, the strictest verdict wins", take_policy},
     ROW_PARAM,
+    {0, "phase", "NAME", "as if this phase of the policy had begun; may repeat", take_phase},
     {0, "arch", "x86_64|i386", "whose system call it is (default: x86_64)", take_arch},
     {0, "on-error", "deny|kill", "what a mistake in the policy does to the call (default: deny)", take_on_error},
     ROW_QUIET,
@@ -226,4 +232,5 @@ void settings_free(struct settings *settings)
         free(settings->own[i]);
     free(settings->policies.words);
     free(settings->params.words);
+    free(settings->phases.words);
 }

@@ -31,6 +31,7 @@ struct settings {
     bool groups;                  /* check --groups */
     bool calls;                   /* check --calls */
     enum abi_arch arch;           /* why --arch */
+    struct word_list phases;      /* why --phase */
 };
 
 /* All defaults, and the parameters "cwd", the directory that nurse was started in, and "home", the user's own, canonical. Returns 0, or -1 after one line on stderr. */

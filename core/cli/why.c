@@ -95,13 +95,25 @@ static void why_rule(struct why *why)
         why_print("rule", verdict->rule);
     else if (why->written.row->where == ABI_UNSAFE)
         why_print("rule", "none: calls of @unsafe are denied whatever the policy says");
-    if (verdict->rule && why_source(why, verdict->rule, &source)) {
+    if (verdict->rule && why_source(why, verdict->rule, &source))
         printf("%-8s   %s\n", "", source);
-        if (strstr(source, "\"nurse.") || strstr(source, "'nurse."))
-            why_print("", "a module's layer: rules of others can't widen it, what it is told can");
-    }
+    if (verdict->module)
+        why_print("", "a module's rule: the script's own rules can't widen it, what it tells the module can");
     if (verdict->why)
         why_print("why", verdict->why);
+}
+
+/* What the same call would meet later. */
+static void why_phase(struct why *why)
+{
+    struct policy_answer answer;
+    char text[256];
+
+    policy_explain(why->policy, why->written.arch, why->written.row, &answer);
+    if (!answer.phase)
+        return;
+    snprintf(text, sizeof text, "'%s' may change that (--phase=%s asks as of then)", answer.phase, answer.phase);
+    why_print("phase", text);
 }
 
 static void why_route(struct why *why)
@@ -162,12 +174,24 @@ static int why_answer(struct why *why)
         printf("%s%s\n", verdict, asked->guard == ALONE_REFUSED ? " (but see below)" : "");
         why_call(why);
         why_rule(why);
+        why_phase(why);
         why_route(why);
         why_guard(why);
         why_advice(why);
     }
     ask_end(asked);
     return command_flush(ask_passes(asked) ? 0 : WHY_REFUSED);
+}
+
+/* 0, or -1 after one line on stderr. */
+static int why_enter(struct why *why, const struct settings *settings)
+{
+    for (size_t i = 0; i < settings->phases.count; i++)
+        if (policy_enter(why->policy, settings->phases.words[i]) != 0) {
+            say("why: no phase '%s' in this policy", settings->phases.words[i]);
+            return -1;
+        }
+    return 0;
 }
 
 int command_why(struct settings *settings, char **operands)
@@ -185,10 +209,10 @@ int command_why(struct settings *settings, char **operands)
         say("why: %s", why->written.mistake);
     } else {
         why->policy = settings_policy(settings, settings->policies.words, settings->policies.count);
-        error = why->policy ? ask_open(&why->ask, why->policy) : 0;
+        error = why->policy && why_enter(why, settings) == 0 ? ask_open(&why->ask, why->policy) : 0;
         if (error)
             say("why: %s", strerror(-error));
-        else if (why->policy)
+        else if (why->ask)
             status = why_answer(why);
     }
     ask_close(why->ask);

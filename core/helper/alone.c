@@ -63,6 +63,11 @@ void alone_free(struct alone *alone)
     free(alone);
 }
 
+const char *alone_exe(const struct alone *alone)
+{
+    return alone->exe;
+}
+
 int alone_call(struct alone *alone, struct call **out, enum abi_arch arch, const struct abi_call *row, const uint64_t args[6])
 {
     int error;

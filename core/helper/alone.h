@@ -16,6 +16,8 @@ struct route_entry;    /* core/route/route.h */
  * in nurse's own memory. Returns 0 or -errno; alone_free() ends it, NULL is fine. */
 int alone_new(struct alone **out, const struct judge *judge, pid_t pid);
 void alone_free(struct alone *alone);
+/* The path of its program; lives as long as it. */
+const char *alone_exe(const struct alone *alone);
 
 /* A call of that process, its paths and addresses fetched. Returns 0, or -errno: what the kernel answers before a policy is asked (EFAULT...).
  * alone_end() ends it; the process must outlive it. */

@@ -361,19 +361,6 @@ static bool guard_depends(const struct call *call)
     return false;
 }
 
-/* Writing to its own memory is what a process outside of a sandbox can't be asked about by way of guard_open(): it is the helper itself, whose
- * procfs directory isn't there for calls. */
-static bool guard_own_memory(struct call *call)
-{
-    const char *canonical = call->path_count ? call->paths[0].pin.canonical : "", *base = strrchr(canonical, '/');
-    char own[32];
-    uint64_t flags;
-
-    snprintf(own, sizeof own, "/proc/%d/", call->process->pid);
-    return base && call->row->args[call->paths[0].arg].type == ABI_PATH_OPEN && strncmp(canonical, own, strlen(own)) == 0 &&
-           strcmp(base, "/mem") == 0 && call_open_flags(call, &flags) && (flags & O_ACCMODE) != O_RDONLY && !(flags & O_PATH);
-}
-
 enum alone_guard alone_guard(struct call *call, int64_t *value)
 {
     static const struct keystone nowhere = { .helper = -1 };
@@ -382,10 +369,6 @@ enum alone_guard alone_guard(struct call *call, int64_t *value)
     *value = 0;
     if (i >= 0 && guards[i].way == LOOKS && guards[i].guard(call, value) == ANSWER)
         return ALONE_REFUSED;
-    if (guard_own_memory(call)) {
-        *value = -EACCES;
-        return ALONE_REFUSED;
-    }
     *value = -keystone_refuses(&nowhere, call->row, call->args);
     if (*value)
         return ALONE_REFUSED;

@@ -147,19 +147,20 @@ static bool walk_is_proc_root(int dir)
     return path_is_procfs(dir) && !fstat(dir, &st) && st.st_ino == PROC_ROOT;
 }
 
-/* Is this name, in this directory, the helper or one of its threads? Asked of that procfs, which may number another pid namespace. */
-static bool walk_is_helper(int dir, const char *name)
+/* Is this name, in this directory, the helper or one of its threads? Asked of that procfs, which may number another pid namespace. Where nothing is
+ * confined, and the calls are nurse's own (alone.c), there is nobody to hide from. */
+static bool walk_is_helper(const struct walk *walk, int dir, const char *name)
 {
     char task[32 + NAME_MAX];
 
-    if (!walk_is_number(name) || !walk_is_proc_root(dir))
+    if (walk->view->pid == getpid() || !walk_is_number(name) || !walk_is_proc_root(dir))
         return false;
     snprintf(task, sizeof(task), "self/task/%s", name);
     return !faccessat(dir, task, F_OK, 0);
 }
 
 /* After a jump (start of the walk, magic link): did we land inside the helper's own /proc directory? Works on a copy of the kernel's text. */
-static bool walk_is_hidden(int fd)
+static bool walk_is_hidden(const struct walk *walk, int fd)
 {
     char path[PATH_MAX], name[NAME_MAX + 1];
 
@@ -179,7 +180,7 @@ static bool walk_is_hidden(int fd)
         dir = open(at == path ? "/" : path, O_PATH | O_DIRECTORY | O_CLOEXEC);
         *at = '/';
         if (dir >= 0) {
-            helper = walk_is_helper(dir, name);
+            helper = walk_is_helper(walk, dir, name);
             close(dir);
         }
         if (helper)
@@ -192,7 +193,7 @@ static int walk_land(struct walk *walk, int fd)
 {
     if (fd < 0)
         return fd;
-    if (walk_is_hidden(fd)) {
+    if (walk_is_hidden(walk, fd)) {
         close(fd);
         return -ENOENT;
     }
@@ -301,7 +302,7 @@ static int walk_proc_root(struct walk *walk, const char *name)
     if (!walk_is_proc_root(walk->fd))
         return 0;
     if (!self && !thread)
-        return walk_is_helper(walk->fd, name) ? -ENOENT : 0;
+        return walk_is_helper(walk, walk->fd, name) ? -ENOENT : 0;
     if (walk->links++ >= LINKS_MAX)
         return -ELOOP;
     /* Another pid namespace's procfs calls us by another number, or not at all: then we don't know the program's number there. */
@@ -384,7 +385,7 @@ static void walk_last(const struct walk *walk, const struct part *part, enum pat
     bool helper;
 
     snprintf(name, sizeof(name), "%.*s", (int)part->length, part->name);
-    helper = walk_is_helper(pin->fd, name);
+    helper = walk_is_helper(walk, pin->fd, name);
     walk_name(pin, part->name, part->length, walk->slash, last);
     if (helper)
         walk_fail(pin, ENOENT);

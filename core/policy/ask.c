@@ -31,6 +31,7 @@ int ask_open(struct ask **out, struct policy *policy)
         free(ask);
         return error;
     }
+    ask->judge.event(ask->judge.self, &(struct judge_event){ .name = "start", .pid = getpid(), .exe = alone_exe(ask->alone), .status = -1 });
     *out = ask;
     return 0;
 }

@@ -24,7 +24,7 @@ struct asked {
     char before[ASK_LINE], after[ASK_LINE];    /* the call as tostring() has it: as it was written, as the policy left it */
 };
 
-/* The policy stays the caller's and must outlive the ask. Returns 0 or -errno; ended by ask_close(), NULL is fine. */
+/* A run begins: the policy hears of the event `start`. It stays the caller's and must outlive the ask. Returns 0 or -errno; ended by ask_close(), NULL is fine. */
 int ask_open(struct ask **out, struct policy *policy);
 void ask_close(struct ask *ask);
 

@@ -5,6 +5,7 @@
  * all layers the strictest wins, a phase can only tighten, and it is never left. What a phase changes can't be a constant of the kernel's filter;
  * what it leaves alone still is. unit-policy.c: phases; t/38-live-phases.t.
  */
+#include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +26,18 @@ static void phase_enter(struct phase *phase, struct call *call)
     if (call)
         text_call(call, line, sizeof line);
     say_notice("phase '%s' begins%s%s", phase->name, call ? " with " : "", call ? line : "");
+}
+
+int policy_enter(struct policy *p, const char *name)
+{
+    int error = -ENOENT;
+
+    for (size_t i = 0; i < p->phase_count; i++)
+        if (strcmp(p->phases[i]->name, name) == 0) {
+            p->phases[i]->entered = true;
+            error = 0;
+        }
+    return error;
 }
 
 /* The function that phase() returns, and what its timer calls. */

@@ -36,6 +36,9 @@ int policy_new(struct policy **out, const struct policy_options *options);
  * stderr ("nurse: file:line: message"); the policy is then good for policy_free() only. */
 int policy_add(struct policy *policy, const char *name_or_path);
 
+/* Begin the phases of that name at once, for those who ask without running anything. Returns 0, or -ENOENT when no script has such a phase. */
+int policy_enter(struct policy *policy, const char *name);
+
 /* The judge; lives as long as the policy, and no script may be added after it was made. */
 struct judge policy_judge(struct policy *policy);
 

@@ -8,6 +8,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -379,11 +380,11 @@ static const char *const expect_fields[] = { "call", "verdict", "arch", "name", 
 static void expect_arguments(lua_State *L, struct testing *t, int index)
 {
     for (lua_pushnil(L); lua_next(L, index) != 0; lua_pop(L, 1)) {
-        const char *key = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : NULL;
         int k = 0;
 
-        if (!key)
+        if (lua_type(L, -2) != LUA_TSTRING)
             luaL_error(L, "expect: fields have names: expect{ call = \"...\", verdict = \"...\" }");
+        const char *key = lua_tostring(L, -2);
         while (expect_fields[k] && strcmp(expect_fields[k], key) != 0)
             k++;
         if (!expect_fields[k])
@@ -558,9 +559,8 @@ static void recorded_lines(struct testing *t, struct recording *r, FILE *file)
 {
     char *line = NULL;
     size_t room = 0;
-    ssize_t len;
 
-    while ((len = getline(&line, &room, file)) >= 0) {
+    while (getline(&line, &room, file) >= 0) {
         line[strcspn(line, "\r\n")] = '\0';
         recorded_line(t, r, line);
     }
@@ -569,6 +569,20 @@ static void recorded_lines(struct testing *t, struct recording *r, FILE *file)
         tap_problem(t, "%zu more\n", r->failed - DIAGNOSTICS);
     if (!r->calls)
         tap_problem(t, "%s: no call in it\n", r->file);
+}
+
+/* Its descriptor is out of the way of those of the recording. */
+static FILE *recorded_open(const char *path)
+{
+    enum { OUT_OF_THE_WAY = 200 };
+    int fd = open(path, O_RDONLY | O_CLOEXEC), high = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, OUT_OF_THE_WAY);
+    FILE *file = high < 0 ? NULL : fdopen(high, "r");
+
+    if (fd >= 0)
+        close(fd);
+    if (high >= 0 && !file)
+        close(high);
+    return file;
 }
 
 /* recorded "FILE", or recorded{ file = "FILE", verdict = "allow", arch = "x86_64", name = "..." }: the calls of a recording, in order. */
@@ -594,7 +608,7 @@ static int word_recorded(lua_State *L)
     r.verdict = verdict_check(L, luaL_optstring(L, -1, "allow"));
     lua_getfield(L, 1, "name");
     const char *name = luaL_optstring(L, -1, NULL);
-    file = policy_search(r.file, t->path, path, sizeof path) == 0 ? fopen(path, "re") : NULL;
+    file = policy_search(r.file, t->path, path, sizeof path) == 0 ? recorded_open(path) : NULL;
     if (!file)
         return luaL_error(L, "recorded: no file '%s'", r.file);
     recorded_lines(t, &r, file);
@@ -637,6 +651,14 @@ static int word_event(lua_State *L)
     return 0;
 }
 
+/* phase "NAME": it begins now. Those whose trigger is a call begin with that call. */
+static int word_phase(lua_State *L)
+{
+    struct testing *t = testing_ready(L, "phase");
+
+    return policy_enter(t->policy, luaL_checkstring(L, 1)) == 0 ? 0 : luaL_error(L, "phase: no phase '%s' in this policy", lua_tostring(L, 1));
+}
+
 /* ---- the file ----------------------------------------------------------------------------- */
 
 static const luaL_Reg words[] = {
@@ -644,22 +666,43 @@ static const luaL_Reg words[] = {
     { "expect", word_expect },
     { "recorded", word_recorded },
     { "event", word_event },
+    { "phase", word_phase },
     { NULL, NULL },
 };
 
-/* What makes rules of a policy makes none here. */
-static const char *const no_words[] = { "default", "allow", "deny", "kill", "on", "after", "require", "include" };
+/* What else of a policy's statements there is; nothing here can make a rule. */
+static const char *const kept_words[] = { "_G", "log", "print", "param", "load", "json", NULL };
+
+static int word_none(lua_State *L)
+{
+    return luaL_error(L, "no program runs here, so there is no time to measure and nothing to stop");
+}
+
+/* [-0, +0] the environment on top loses the statements that only a policy may have. */
+static void testing_clear(lua_State *L)
+{
+    for (lua_pushnil(L); lua_next(L, -2) != 0; lua_pop(L, 1)) {
+        int k = 0;
+
+        while (kept_words[k] && strcmp(kept_words[k], lua_tostring(L, -2)) != 0)
+            k++;
+        if (!kept_words[k]) {
+            lua_pushvalue(L, -2);
+            lua_pushnil(L);
+            lua_rawset(L, -5);
+        }
+    }
+}
 
 static int testing_load(lua_State *L)
 {
+    static const luaL_Reg nothing[] = { { "timer", word_none }, { "stop", word_none }, { NULL, NULL } };
     struct testing *t = lua_touserdata(L, 1);
     struct layer *layer = scripts_layer(L, t->path, NULL);
 
     lua_rawgeti(L, LUA_REGISTRYINDEX, layer->env);
-    for (size_t i = 0; i < sizeof no_words / sizeof *no_words; i++) {
-        lua_pushnil(L);
-        lua_setfield(L, -2, no_words[i]);
-    }
+    testing_clear(L);
+    luaL_setfuncs(L, nothing, 0);
     lua_pushlightuserdata(L, t);
     luaL_setfuncs(L, words, 1);
     scripts_run_file(L, layer, t->path);

@@ -187,7 +187,7 @@ int written_words(struct written *out, enum abi_arch arch, const char *const *te
 
     if (!texts[0] || !texts[1])
         return written_text(out, arch, texts[0] ? texts[0] : "");
-    for (; texts[count] && count < WORDS_MAX; count++)
+    for (; count < WORDS_MAX && texts[count]; count++)
         words[count] = (struct span){ texts[count], strlen(texts[count]) };
     if (written_begin(&reader, out, true, arch, words[0]) != 0)
         return -1;
