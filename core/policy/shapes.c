@@ -1,5 +1,5 @@
 /*
- * shapes: see shapes.h. A table says which argument of which call is what.
+ * shapes: see shapes.h. A table says which argument of which call is what; bytes, strings and vectors are in shapes_memory.c.
  *
  * Runs in the helper. Whom it believes: nobody: addresses, counts and what lies there are the program's, so everything is read in pieces of fixed size,
  * escaped, and an address that can't be read is shown as an address. Test: t/69-live-trace.t.
@@ -18,9 +18,7 @@
 #include <sys/utsname.h>
 #include <sys/wait.h>
 
-#include "core/policy/shapes.h"
-
-enum { SHOWN = 32, ITEMS = 32, PATHS = 4096 };    /* bytes of a buffer, items of a list, bytes of a string that is a name */
+#include "core/policy/shapes_inside.h"
 
 struct shape {
     const char *call;
@@ -29,274 +27,6 @@ struct shape {
     void (*show)(struct text *t, int i, const int64_t *result);
 };
 
-static bool wide(const struct text *t)
-{
-    return call_arch(t->call) == ABI_X86_64;
-}
-
-static uint64_t address(const struct text *t, int i)
-{
-    return call_arg(t->call, i);
-}
-
-static void show_address(struct text *t, uint64_t value)
-{
-    if (value)
-        text_add(t, "%#llx", (unsigned long long)value);
-    else
-        text_add(t, "NULL");
-}
-
-/* Bytes at an address of the program, all or none; where there are none, the address is shown. */
-static bool fetch(struct text *t, uint64_t at, void *buf, size_t count)
-{
-    if (at && call_read(t->call, at, buf, count) == (ssize_t)count)
-        return true;
-    show_address(t, at);
-    return false;
-}
-
-static bool fetch_argument(struct text *t, int i, void *buf, size_t count)
-{
-    if (address(t, i) && call_peek(t->call, i, buf, count) == (ssize_t)count)
-        return true;
-    show_address(t, address(t, i));
-    return false;
-}
-
-/* `count` words of the program; false: the address was shown. */
-static bool fetch_words(struct text *t, uint64_t at, uint64_t *words, size_t count)
-{
-    uint32_t narrow[8];
-
-    if (wide(t))
-        return fetch(t, at, words, count * sizeof *words);
-    if (count > sizeof narrow / sizeof *narrow || !fetch(t, at, narrow, count * sizeof *narrow))
-        return false;
-    for (size_t k = 0; k < count; k++)
-        words[k] = narrow[k];
-    return true;
-}
-
-/* --- bytes and strings --- */
-
-static void show_bytes(struct text *t, uint64_t at, uint64_t count)
-{
-    char bytes[SHOWN];
-    size_t part = count < SHOWN ? (size_t)count : SHOWN;
-
-    if (part == 0)
-        text_add(t, at ? "\"\"" : "NULL");
-    else if (fetch(t, at, bytes, part))
-        text_quote(t, bytes, count > SHOWN ? SHOWN + 1 : part, SHOWN);
-}
-
-/* A string, of which at most `shown` bytes matter. */
-static void show_string(struct text *t, uint64_t at, size_t shown)
-{
-    enum { STEP = 256, PAGE = 4096 };
-    char text[PATHS + 1];
-    size_t have = 0, length;
-
-    if (shown > PATHS)
-        shown = PATHS;
-    do {
-        size_t step = PAGE - (at + have) % PAGE < STEP ? PAGE - (at + have) % PAGE : STEP;
-        ssize_t n = at ? call_read(t->call, at + have, text + have, step < shown + 1 - have ? step : shown + 1 - have) : 0;
-
-        if (n <= 0) {
-            show_address(t, at);
-            return;
-        }
-        length = have + strnlen(text + have, (size_t)n);
-        have += (size_t)n;
-    } while (length == have && have <= shown);
-    text_quote(t, text, length, shown);
-}
-
-static void buffer_in(struct text *t, int i, const int64_t *result)
-{
-    char bytes[SHOWN];
-    uint64_t count = i < 5 ? (uint64_t)text_integer(t->call, i + 1) : 0;
-    size_t part = count < SHOWN ? (size_t)count : SHOWN;
-
-    (void)result;
-    if (part == 0 || !address(t, i))
-        show_bytes(t, address(t, i), 0);
-    else if (fetch_argument(t, i, bytes, part))
-        text_quote(t, bytes, count > SHOWN ? SHOWN + 1 : part, SHOWN);
-}
-
-static void buffer_out(struct text *t, int i, const int64_t *result)
-{
-    show_bytes(t, address(t, i), (uint64_t)*result);
-}
-
-static void name(struct text *t, int i, const int64_t *result)
-{
-    (void)result;
-    show_string(t, address(t, i), PATHS);
-}
-
-/* getcwd returns the length with the NUL. */
-static void cwd(struct text *t, int i, const int64_t *result)
-{
-    show_string(t, address(t, i), *result > 0 ? (size_t)*result : 0);
-}
-
-static void random_bytes(struct text *t, int i, const int64_t *result)
-{
-    unsigned char bytes[SHOWN];
-    size_t count = *result < SHOWN ? (size_t)*result : SHOWN;
-
-    if (!fetch(t, address(t, i), bytes, count))
-        return;
-    text_add(t, "\"");
-    for (size_t k = 0; k < count; k++)
-        text_add(t, "\\x%02x", bytes[k]);
-    text_add(t, *result > SHOWN ? "\"..." : "\"");
-}
-
-static void entries(struct text *t, int i, const int64_t *result)
-{
-    int count = 0;
-    bool is64 = call_row(t->call)->name[strlen(call_row(t->call)->name) - 1] == '4';
-    size_t at_length = is64 ? 16 : wide(t) ? 16 : 8;
-    uint16_t length = 0;
-
-    for (int64_t at = 0; at < *result && count < 65536; at += length, count++)
-        if (call_read(t->call, address(t, i) + (uint64_t)at + at_length, &length, sizeof length) != sizeof length || length == 0)
-            break;
-    show_address(t, address(t, i));
-    text_add(t, " /* %d entries */", count);
-}
-
-/* --- vectors --- */
-
-static void show_vector(struct text *t, uint64_t at, uint64_t count, int64_t filled, bool late)
-{
-    uint64_t word[2];
-
-    text_add(t, "[");
-    for (uint64_t k = 0; k < count; k++, at += wide(t) ? 16 : 8) {
-        if (k)
-            text_add(t, ", ");
-        if (k == ITEMS) {
-            text_add(t, "...");
-            break;
-        }
-        if (!fetch_words(t, at, word, 2))
-            break;
-        uint64_t bytes = late && (int64_t)word[1] > filled ? (uint64_t)filled : word[1];
-        text_add(t, "{iov_base=");
-        show_bytes(t, word[0], bytes);
-        text_add(t, ", iov_len=%llu}", (unsigned long long)word[1]);
-        filled -= (int64_t)bytes;
-    }
-    text_add(t, "]");
-}
-
-static void vector_in(struct text *t, int i, const int64_t *result)
-{
-    (void)result;
-    show_vector(t, address(t, i), (uint64_t)text_integer(t->call, i + 1), 0, false);
-}
-
-static void vector_out(struct text *t, int i, const int64_t *result)
-{
-    show_vector(t, address(t, i), (uint64_t)text_integer(t->call, i + 1), *result, true);
-}
-
-static void show_socket_address(struct text *t, uint64_t at, uint64_t length)
-{
-    struct text_addr addr = { .len = length < sizeof addr.raw ? (size_t)length : sizeof addr.raw };
-
-    if (at && length && fetch(t, at, &addr.raw, addr.len))
-        text_addr(t, &addr);
-    else if (!at || !length)
-        show_address(t, at);
-}
-
-static void show_message(struct text *t, int i, int64_t filled, bool late)
-{
-    uint64_t m[7] = { 0 };    /* name, namelen, iov, iovlen, control, controllen, flags */
-
-    if (!fetch_words(t, address(t, i), m, 7))
-        return;
-    m[1] = (uint32_t)m[1];
-    text_add(t, "{msg_name=");
-    show_socket_address(t, m[0], m[1]);
-    text_add(t, ", msg_namelen=%llu, msg_iov=", (unsigned long long)m[1]);
-    show_vector(t, m[2], m[3], filled, late);
-    text_add(t, ", msg_iovlen=%llu, msg_controllen=%llu, msg_flags=%#x}", (unsigned long long)m[3], (unsigned long long)m[5], (unsigned)m[6]);
-}
-
-static void message_in(struct text *t, int i, const int64_t *result)
-{
-    (void)result;
-    show_message(t, i, 0, false);
-}
-
-static void message_out(struct text *t, int i, const int64_t *result)
-{
-    show_message(t, i, *result, true);
-}
-
-static void strings(struct text *t, int i, const int64_t *result)
-{
-    uint64_t at = address(t, i), word;
-    int count = 0;
-
-    (void)result;
-    if (!at) {
-        text_add(t, "NULL");
-        return;
-    }
-    text_add(t, "[");
-    for (; count <= ITEMS; count++, at += wide(t) ? 8 : 4) {
-        struct text item = *t;
-        if (count)
-            text_add(t, ", ");
-        if (!fetch_words(t, at, &word, 1))
-            break;
-        if (!word) {
-            *t = item;
-            break;
-        }
-        if (count == ITEMS)
-            text_add(t, "...");
-        else
-            show_string(t, word, SHOWN);
-    }
-    text_add(t, "]");
-}
-
-static void variables(struct text *t, int i, const int64_t *result)
-{
-    enum { COUNTED = 65536 };
-    uint64_t at = address(t, i), words[32];
-    size_t width = wide(t) ? 8 : 4;
-    int count = 0;
-
-    (void)result;
-    show_address(t, at);
-    while (at && count < COUNTED) {
-        size_t step = (4096 - at % 4096) / width;
-        ssize_t n = call_read(t->call, at, words, (step && step < 32 ? step : step ? 32 : 1) * width);
-        if (n < (ssize_t)width)
-            break;
-        for (ssize_t k = 0; k < n / (ssize_t)width; k++, count++) {
-            uint32_t narrow;
-            memcpy(&narrow, (char *)words + (size_t)k * width, sizeof narrow);
-            if (wide(t) ? !words[k] : !narrow) {
-                text_add(t, " /* %d vars */", count);
-                return;
-            }
-        }
-        at += (uint64_t)n;
-    }
-}
-
 /* --- numbers that the kernel fills --- */
 
 static void pair(struct text *t, int i, const int64_t *result)
@@ -304,7 +34,7 @@ static void pair(struct text *t, int i, const int64_t *result)
     int32_t fd[2];
 
     (void)result;
-    if (fetch(t, address(t, i), fd, sizeof fd))
+    if (shape_fetch(t, shape_address(t, i), fd, sizeof fd))
         text_add(t, "[%d, %d]", fd[0], fd[1]);
 }
 
@@ -313,7 +43,7 @@ static void number(struct text *t, int i, const int64_t *result)
     int32_t value;
 
     (void)result;
-    if (fetch(t, address(t, i), &value, sizeof value))
+    if (shape_fetch(t, shape_address(t, i), &value, sizeof value))
         text_add(t, "[%d]", value);
 }
 
@@ -322,7 +52,7 @@ static void offset(struct text *t, int i, const int64_t *result)
     int64_t value;
 
     (void)result;
-    if (fetch(t, address(t, i), &value, sizeof value))
+    if (shape_fetch(t, shape_address(t, i), &value, sizeof value))
         text_add(t, "[%lld]", (long long)value);
 }
 
@@ -341,10 +71,10 @@ static void wait_status(struct text *t, int i, const int64_t *result)
     int status;
 
     if (*result == 0) {    /* WNOHANG */
-        show_address(t, address(t, i));
+        shape_show_address(t, shape_address(t, i));
         return;
     }
-    if (!fetch(t, address(t, i), &status, sizeof status))
+    if (!shape_fetch(t, shape_address(t, i), &status, sizeof status))
         return;
     if (WIFEXITED(status)) {
         text_add(t, "[{WIFEXITED(s) && WEXITSTATUS(s) == %d}]", WEXITSTATUS(status));
@@ -396,9 +126,9 @@ static void stat_word(struct text *t, int i, const int64_t *result)
     struct stat st;
 
     (void)result;
-    if (wide(t) && fetch(t, address(t, i), &st, sizeof st))
+    if (shape_wide(t) && shape_fetch(t, shape_address(t, i), &st, sizeof st))
         show_stat(t, st.st_mode, (uint64_t)st.st_size, st.st_rdev);
-    else if (!wide(t) && fetch(t, address(t, i), &narrow, sizeof narrow))
+    else if (!shape_wide(t) && shape_fetch(t, shape_address(t, i), &narrow, sizeof narrow))
         show_stat(t, narrow.mode, narrow.size, narrow.rdev);
 }
 
@@ -408,7 +138,7 @@ static void stat_64(struct text *t, int i, const int64_t *result)
     struct __attribute__((packed)) { uint8_t before[16]; uint32_t mode, nlink, uid, gid; uint64_t rdev; uint32_t pad; uint64_t size; } st;
 
     (void)result;
-    if (fetch(t, address(t, i), &st, sizeof st))
+    if (shape_fetch(t, shape_address(t, i), &st, sizeof st))
         show_stat(t, st.mode, st.size, st.rdev);
 }
 
@@ -424,7 +154,7 @@ static void stat_x(struct text *t, int i, const int64_t *result)
     char mask[256];
 
     (void)result;
-    if (!fetch(t, address(t, i), &st, sizeof st))
+    if (!shape_fetch(t, shape_address(t, i), &st, sizeof st))
         return;
     abi_flags_text(call_row(t->call)->args[3].set, st.stx_mask, mask, sizeof mask);
     text_add(t, "{stx_mask=%s, ", mask);
@@ -439,29 +169,29 @@ static void show_time(struct text *t, uint64_t at, bool words, const char *fract
     uint64_t word[2];
     int64_t time[2];
 
-    if (words ? !fetch_words(t, at, word, 2) : !fetch(t, at, time, sizeof time))
+    if (words ? !shape_words(t, at, word, 2) : !shape_fetch(t, at, time, sizeof time))
         return;
     for (int k = 0; k < 2 && words; k++)
-        time[k] = wide(t) ? (int64_t)word[k] : (int32_t)word[k];
+        time[k] = shape_wide(t) ? (int64_t)word[k] : (int32_t)word[k];
     text_add(t, "{tv_sec=%lld, tv_%s=%lld}", (long long)time[0], fraction, (long long)time[1]);
 }
 
 static void timespec(struct text *t, int i, const int64_t *result)
 {
     (void)result;
-    show_time(t, address(t, i), true, "nsec");
+    show_time(t, shape_address(t, i), true, "nsec");
 }
 
 static void timespec_64(struct text *t, int i, const int64_t *result)
 {
     (void)result;
-    show_time(t, address(t, i), false, "nsec");
+    show_time(t, shape_address(t, i), false, "nsec");
 }
 
 static void timeval(struct text *t, int i, const int64_t *result)
 {
     (void)result;
-    show_time(t, address(t, i), true, "usec");
+    show_time(t, shape_address(t, i), true, "usec");
 }
 
 static void show_limit(struct text *t, const char *name, uint64_t value, const char *most)
@@ -487,10 +217,10 @@ static void limits(struct text *t, int i, const int64_t *result)
     uint64_t limit[2];
 
     (void)result;
-    if (!fetch_words(t, address(t, i), limit, 2))
+    if (!shape_words(t, shape_address(t, i), limit, 2))
         return;
     for (int k = 0; k < 2; k++)
-        if (!wide(t) && limit[k] == UINT32_MAX)
+        if (!shape_wide(t) && limit[k] == UINT32_MAX)
             limit[k] = UINT64_MAX;
     show_limits(t, limit, "RLIM_INFINITY");
 }
@@ -500,7 +230,7 @@ static void limits_64(struct text *t, int i, const int64_t *result)
     uint64_t limit[2];
 
     (void)result;
-    if (fetch(t, address(t, i), limit, sizeof limit))
+    if (shape_fetch(t, shape_address(t, i), limit, sizeof limit))
         show_limits(t, limit, "RLIM64_INFINITY");
 }
 
@@ -509,7 +239,7 @@ static void system_name(struct text *t, int i, const int64_t *result)
     struct utsname system;
 
     (void)result;
-    if (!fetch(t, address(t, i), &system, sizeof system))
+    if (!shape_fetch(t, shape_address(t, i), &system, sizeof system))
         return;
     text_add(t, "{sysname=");
     text_quote(t, system.sysname, strnlen(system.sysname, sizeof system.sysname), SHOWN);
@@ -549,7 +279,7 @@ static void signal_set(struct text *t, int i, const int64_t *result)
     uint64_t set;
 
     (void)result;
-    if (fetch(t, address(t, i), &set, sizeof set))
+    if (shape_fetch(t, shape_address(t, i), &set, sizeof set))
         show_set(t, set);
 }
 
@@ -574,7 +304,7 @@ static void action(struct text *t, int i, const int64_t *result)
     char text[256];
 
     (void)result;
-    if (!fetch_words(t, address(t, i), part, 3) || !fetch(t, address(t, i) + (wide(t) ? 24 : 12), &set, sizeof set))
+    if (!shape_words(t, shape_address(t, i), part, 3) || !shape_fetch(t, shape_address(t, i) + (shape_wide(t) ? 24 : 12), &set, sizeof set))
         return;
     abi_flags_text(flags, (uint32_t)part[1], text, sizeof text);
     text_add(t, "{sa_handler=");
@@ -616,7 +346,7 @@ static void polls(struct text *t, int i, const int64_t *result)
             text_add(t, "...");
             break;
         }
-        if (!fetch(t, address(t, i) + k * sizeof fd, &fd, sizeof fd))
+        if (!shape_fetch(t, shape_address(t, i) + k * sizeof fd, &fd, sizeof fd))
             break;
         text_add(t, "{fd=%d, ", fd.fd);
         show_events(t, "events", fd.events);
@@ -630,10 +360,10 @@ static void socket_address(struct text *t, int i, const int64_t *result)
     uint32_t length;
 
     (void)result;
-    if (address(t, i) && call_read(t->call, address(t, i + 1), &length, sizeof length) == sizeof length)
-        show_socket_address(t, address(t, i), length);
+    if (shape_address(t, i) && call_read(t->call, shape_address(t, i + 1), &length, sizeof length) == sizeof length)
+        shape_sockaddr(t, shape_address(t, i), length);
     else
-        show_address(t, address(t, i));
+        shape_show_address(t, shape_address(t, i));
 }
 
 static void hexadecimal(struct text *t, int i, const int64_t *result)
@@ -686,12 +416,12 @@ static void futex_op(struct text *t, int i, const int64_t *result)
 /* All of clone's arguments, in strace's order: those that its flags make matter. */
 static void clone_arguments(struct text *t, int i, const int64_t *result)
 {
-    uint64_t flags = address(t, 0);
-    int tls = wide(t) ? 4 : 3, child = wide(t) ? 3 : 4;
+    uint64_t flags = shape_address(t, 0);
+    int tls = shape_wide(t) ? 4 : 3, child = shape_wide(t) ? 3 : 4;
 
     (void)i, (void)result;
     text_add(t, "child_stack=");
-    show_address(t, address(t, 1));
+    shape_show_address(t, shape_address(t, 1));
     text_add(t, ", flags=");
     if (flags & ~(uint64_t)0xff)
         show_flags(t, call_row(t->call)->args[0].set, flags & ~(uint64_t)0xff);
@@ -707,7 +437,7 @@ static void clone_arguments(struct text *t, int i, const int64_t *result)
     for (size_t k = 0; k < sizeof more / sizeof *more; k++)
         if (flags & more[k].flag) {
             text_add(t, ", %s=", more[k].name);
-            show_address(t, address(t, more[k].i));
+            shape_show_address(t, shape_address(t, more[k].i));
         }
 }
 
@@ -725,7 +455,7 @@ static void protocol(struct text *t, int i, const int64_t *result)
     static const struct abi_flag names[] = {
         { "IPPROTO_IP", 0, ~0ull }, { "IPPROTO_ICMP", 1, ~0ull }, { "IPPROTO_TCP", 6, ~0ull }, { "IPPROTO_UDP", 17, ~0ull }, { NULL, 0, 0 },
     };
-    uint64_t family = address(t, 0), value = (uint64_t)text_integer(t->call, i);
+    uint64_t family = shape_address(t, 0), value = (uint64_t)text_integer(t->call, i);
 
     (void)result;
     if ((family == AF_INET || family == AF_INET6) && (value <= 1 || value == 6 || value == 17))
@@ -738,7 +468,7 @@ static void fcntl_argument(struct text *t, int i, const int64_t *result)
 {
     static const struct abi_flag close_on_exec[] = { { "FD_CLOEXEC", FD_CLOEXEC, FD_CLOEXEC }, { NULL, 0, 0 } };
     const struct abi_call *open = abi_find("open");
-    uint64_t command = address(t, 1), value = address(t, i);
+    uint64_t command = shape_address(t, 1), value = shape_address(t, i);
 
     (void)result;
     if (command == F_SETFD)
@@ -748,12 +478,12 @@ static void fcntl_argument(struct text *t, int i, const int64_t *result)
     else if (command == F_DUPFD || command == F_DUPFD_CLOEXEC)
         text_add(t, "%lld", (long long)value);
     else
-        show_address(t, value);
+        shape_show_address(t, value);
 }
 
 static void timer_value(struct text *t, int i, const int64_t *result)
 {
-    uint64_t at = address(t, i);
+    uint64_t at = shape_address(t, i);
 
     (void)result;
     if (!at) {
@@ -763,13 +493,13 @@ static void timer_value(struct text *t, int i, const int64_t *result)
     text_add(t, "{it_interval=");
     show_time(t, at, true, "usec");
     text_add(t, ", it_value=");
-    show_time(t, at + (wide(t) ? 16 : 8), true, "usec");
+    show_time(t, at + (shape_wide(t) ? 16 : 8), true, "usec");
     text_add(t, "}");
 }
 
 static const struct shape shapes[] = {
-    { "getcwd", 0, true, cwd }, { "getrandom", 0, true, random_bytes }, { "getdents", 1, true, entries }, { "getdents64", 1, true, entries },
-    { "execve", 2, false, variables }, { "execveat", 3, false, variables },
+    { "getcwd", 0, true, shape_cwd }, { "getrandom", 0, true, shape_random }, { "getdents", 1, true, shape_entries }, { "getdents64", 1, true, shape_entries },
+    { "execve", 2, false, shape_variables }, { "execveat", 3, false, shape_variables },
     { "pipe", 0, true, pair }, { "pipe2", 0, true, pair }, { "socketpair", 3, true, pair },
     { "wait4", 1, true, wait_status }, { "waitpid", 1, true, wait_status },
     { "accept", 2, true, number }, { "accept4", 2, true, number }, { "getsockname", 2, true, number }, { "getpeername", 2, true, number },
@@ -800,9 +530,9 @@ static const struct shape shapes[] = {
 
 /* What the type alone tells. */
 static const struct shape types[] = {    /* by enum abi_type */
-    [ABI_BUF_IN] = { NULL, 0, false, buffer_in }, [ABI_BUF_OUT] = { NULL, 0, true, buffer_out }, [ABI_STRING] = { NULL, 0, false, name },
-    [ABI_STRINGS] = { NULL, 0, false, strings }, [ABI_IOV_IN] = { NULL, 0, false, vector_in }, [ABI_IOV_OUT] = { NULL, 0, true, vector_out },
-    [ABI_MSG_IN] = { NULL, 0, false, message_in }, [ABI_MSG_OUT] = { NULL, 0, true, message_out },
+    [ABI_BUF_IN] = { NULL, 0, false, shape_buffer_in }, [ABI_BUF_OUT] = { NULL, 0, true, shape_buffer_out }, [ABI_STRING] = { NULL, 0, false, shape_name },
+    [ABI_STRINGS] = { NULL, 0, false, shape_strings }, [ABI_IOV_IN] = { NULL, 0, false, shape_vector_in }, [ABI_IOV_OUT] = { NULL, 0, true, shape_vector_out },
+    [ABI_MSG_IN] = { NULL, 0, false, shape_message_in }, [ABI_MSG_OUT] = { NULL, 0, true, shape_message_out },
 };
 
 static const struct shape *shape_find(const struct abi_call *row, int i)
@@ -833,7 +563,7 @@ void shapes_before(struct text *t, int i)
     if (shape_find(call_row(t->call), i)->show == number && i > 0 && args[i - 1].type == ABI_ADDR_OUT)
         number(t, i, NULL);
     else
-        show_address(t, address(t, i));
+        shape_show_address(t, shape_address(t, i));
 }
 
 /* An offset of 64 bits in two arguments is shown as one, in the place of its lower half; _llseek's lower half comes second. */
@@ -848,16 +578,16 @@ static bool shape_double(const struct abi_call *row, int i)
 {
     if (strcmp(row->args[i].name, "offset_low") == 0)
         return true;
-    return row->args[i].type == ABI_OFFSET && i < 5 && row->args[i + 1].type != ABI_NONE && shape_half(row, i + 1);
+    return i < 5 && row->args[i].type == ABI_OFFSET && row->args[i + 1].type != ABI_NONE && shape_half(row, i + 1);
 }
 
 static void show_double(struct text *t, int i)
 {
     int high = strcmp(call_row(t->call)->args[i].name, "offset_low") == 0 ? i - 1 : i + 1;
-    uint64_t value = address(t, i);
+    uint64_t value = shape_address(t, i);
 
-    if (!wide(t))
-        value = address(t, high) << 32 | (uint32_t)value;
+    if (!shape_wide(t))
+        value = shape_address(t, high) << 32 | (uint32_t)value;
     text_add(t, "%lld", (long long)value);
 }
 
@@ -876,14 +606,14 @@ void shapes_argument(struct text *t, int i, const int64_t *result)
         return;
     if (shape_double(call_row(t->call), i))
         show_double(t, i);
-    else if (arg->type == ABI_ADDR_IN && !address(t, i))
+    else if (arg->type == ABI_ADDR_IN && !shape_address(t, i))
         text_add(t, "NULL");
     else if (is_path(arg->type) && call_rawpath(t->call, i, &path) != 0)
-        show_string(t, address(t, i), PATHS);    /* the kernel will refuse it, or it is a descriptor's */
+        shape_string(t, shape_address(t, i), PATHS);    /* the kernel will refuse it, or it is a descriptor's */
     else if (shape->show && (!shape->late || (result && *result >= 0)))
         shape->show(t, i, result);
     else if (shape->show || arg->type == ABI_STRUCT_IN || arg->type == ABI_MMSG_IN)
-        show_address(t, address(t, i));
+        shape_show_address(t, shape_address(t, i));
     else
         text_one(t, i);
 }
@@ -944,7 +674,7 @@ static void show_ready(struct text *t, int64_t result)
     if (result == 0)
         text_add(t, " (Timeout)");
     for (uint64_t k = 0; result > 0 && k < count && k < ITEMS; k++) {
-        if (call_read(t->call, address(t, 0) + k * sizeof fd, &fd, sizeof fd) != sizeof fd || !fd.revents)
+        if (call_read(t->call, shape_address(t, 0) + k * sizeof fd, &fd, sizeof fd) != sizeof fd || !fd.revents)
             continue;
         text_add(t, "%s{fd=%d, ", before, fd.fd);
         show_events(t, "revents", fd.revents);
@@ -967,7 +697,7 @@ void shapes_result(struct text *t, int64_t result)
     }
     for (size_t k = 0; k < sizeof addresses / sizeof *addresses; k++)
         if (strcmp(addresses[k], row) == 0) {
-            text_add(t, "%#llx", wide(t) ? (unsigned long long)result : (unsigned long long)(uint32_t)result);
+            text_add(t, "%#llx", shape_wide(t) ? (unsigned long long)result : (unsigned long long)(uint32_t)result);
             return;
         }
     if (strcmp(row, "umask") == 0) {

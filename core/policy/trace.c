@@ -17,11 +17,11 @@
 #include <unistd.h>
 
 #include "core/base/say.h"
+#include "core/policy/names.h"
 #include "core/policy/shapes.h"
 #include "core/policy/trace.h"
 
 enum {
-    ROWS = 1024,
     COLUMN = 40,            /* where the results stand */
     LINE = 1 << 17,         /* two paths, all their bytes escaped, and room for the rest */
 };
@@ -49,7 +49,7 @@ struct task {
 
 struct trace {
     const struct judge *inner;
-    uint8_t named[ROWS / 8];
+    uint8_t named[NAMES_BYTES];
     int fd;
     bool to_file, paths;
     struct task *tasks;
@@ -59,108 +59,11 @@ struct trace {
     char text[LINE];
 };
 
-/* --- what is traced --- */
-
 static bool trace_names_row(const struct trace *t, const struct abi_call *row)
 {
-    size_t i = abi_index(row) % ROWS;
+    size_t i = abi_index(row) % (NAMES_BYTES * 8);
 
     return t->named[i / 8] >> i % 8 & 1;
-}
-
-static bool row_has_path(const struct abi_call *row)
-{
-    for (int i = 0; i < 6; i++)
-        if (row->args[i].type >= ABI_PATH && row->args[i].type <= ABI_PATH_OPEN)
-            return true;
-    return false;
-}
-
-static bool row_has_fd(const struct abi_call *row)
-{
-    for (int i = 0; i < 6; i++)
-        if (row->args[i].type == ABI_FD || row->args[i].type == ABI_DIRFD)
-            return true;
-    return false;
-}
-
-/* A group of ours, or one of strace's that has another name here. */
-static bool group_holds(const char *group, const struct abi_call *row)
-{
-    if (strcmp(group, "all") == 0)
-        return true;
-    if (strcmp(group, "paths") == 0 || strcmp(group, "file") == 0)    /* strace's %file is what takes a file name; ours are all of them */
-        return row_has_path(row) || (abi_group(group) >= 0 && row->groups >> abi_group(group) & 1);
-    if (strcmp(group, "desc") == 0)
-        return row_has_fd(row);
-    if (strcmp(group, "network") == 0)
-        group = "net";
-    return row->groups >> abi_group(group) & 1;
-}
-
-static bool group_exists(const char *group)
-{
-    static const char *const others[] = { "all", "paths", "desc", "network" };
-
-    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
-        if (strcmp(others[i], group) == 0)
-            return true;
-    return abi_group(group) >= 0;
-}
-
-/* Whether a word of the list names the row. */
-static bool word_holds(const char *word, const struct abi_call *row)
-{
-    if (*word == '@' || *word == '%')
-        return group_holds(word + 1, row);
-    return strcmp(word, "all") == 0 || strcmp(word + (*word == '?'), row->name) == 0;
-}
-
-/* Returns 0, or -1 after one line on stderr. A word that begins with '?' need not exist. */
-static int trace_check_word(const char *word)
-{
-    bool group = *word == '@' || *word == '%';
-
-    if (group ? group_exists(word + 1) : *word == '?' || strcmp(word, "all") == 0 || strcmp(word, "none") == 0 || abi_find(word))
-        return 0;
-    say("-e: no such %s: %s", group ? "group" : "system call", word);
-    return -1;
-}
-
-static void trace_name_word(uint8_t named[ROWS / 8], const char *word)
-{
-    const struct abi_call *row;
-
-    for (size_t i = 0; (row = abi_row(i)); i++)
-        if (word_holds(word, row))
-            named[i / 8] |= (uint8_t)(1 << i % 8);
-}
-
-/* One -e: "trace=" may stand before the names, '!' before them means all others. */
-static int trace_name(struct trace *t, const char *list)
-{
-    uint8_t named[ROWS / 8] = { 0 };
-    char *words, *rest, *word;
-    int error = 0;
-
-    list += strncmp(list, "trace=", 6) == 0 ? 6 : strncmp(list, "t=", 2) == 0 ? 2 : 0;
-    if (strchr(list, '=')) {
-        say("-e %s: only trace= is understood", list);
-        return -1;
-    }
-    bool others = *list == '!';
-    words = strdup(list + others);
-    if (!words)
-        die(EXIT_NURSE, "out of memory");
-    for (word = strtok_r(words, ", \t\n", &rest); word && !error; word = strtok_r(NULL, ", \t\n", &rest)) {
-        error = trace_check_word(word);
-        if (!error)
-            trace_name_word(named, word);
-    }
-    free(words);
-    for (size_t i = 0; i < sizeof named; i++)
-        t->named[i] |= (uint8_t)(others ? ~named[i] : named[i]);
-    return error;
 }
 
 /* --- what is written --- */
@@ -783,7 +686,7 @@ int trace_new(struct trace **out, const struct trace_options *options)
     if (!options->names || !*options->names)
         memset(t->named, 0xff, sizeof t->named);
     for (const char *const *list = options->names; list && *list; list++)
-        if (trace_name(t, *list) != 0) {
+        if (names_add(t->named, *list) != 0) {
             trace_free(t);
             return -1;
         }
