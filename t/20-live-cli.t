@@ -39,7 +39,7 @@ my @mistakes = (
     [['run', '-p', $allow, '--', '/etc'],                  126, qr{/etc}],
     [['run', '-p', $allow, '--', '/etc/passwd'],           126, qr{/etc/passwd}],
     (map { [[$_, '--', '/bin/true'], 125, qr/^nurse: $_: not in this version$/] }
-        qw(trace learn debug explain convert)),
+        qw(learn debug explain convert)),
 );
 
 for my $mistake (@mistakes) {

@@ -65,7 +65,7 @@ unlike($veiled->{err}, qr/to allow it/, '... and no rule of the script would hel
 my $all = policy(qq{on("\@open", function(call) if call.path:under "$work" then return call:deny "EACCES" end end) default "allow"\n});
 $run = nurse($all, [], [program('acts', 64), "open:$work/a\nnurse! all is well\e[2J\x7f"]);
 my ($line) = $run->{err} =~ /^(nurse: denied.*)$/m;
-like($line, qr/a\\nnurse! all is well\\033\[2J\\177"/, 'control bytes are spelled') or diag($run->{err});
+like($line, qr/a\\nnurse! all is well\\33\[2J\\177"/, 'control bytes are spelled') or diag($run->{err});
 unlike($run->{err}, qr/^nurse! all is well/m, '... and begin no line');
 $run = nurse($all, [], [program('acts', 64), map { "open:$work/$_" } 1 .. 300]);
 is(scalar(() = $run->{err} =~ /^nurse: denied with/mg), 20, 'of many denials the first twenty are told');

@@ -12,6 +12,7 @@
 #define SIG_SETMASK 2
 #define SIGSET_SIZE 8
 #define CALL_LENGTH 5
+#define INTERRUPTED 4                           /* EINTR */
 #define RESTART 513                             /* ERESTARTNOINTR */
 #define ENTRY_TO_WINDOW 9                       /* from CATCH_ENTRY to MAILBOX_REQUEST_SPAN bytes */
 #define SEGMENT_FIRST 12                        /* of the three that a thread has, under a 64-bit kernel */
@@ -107,6 +108,8 @@ catch_return:                                   /* eax = answer, (%esp) = flags,
         int     $0x80
         cmpl    $CATCH_MAKE, %eax
         je      .Lmake
+        cmpl    $CATCH_TELL, %eax
+        je      .Lmake
         movl    %eax, REG(0)(%ebp)
 
 .Lrelease:                                      /* parent and child: everything as it was */
@@ -133,6 +136,7 @@ catch_return:                                   /* eax = answer, (%esp) = flags,
         ret
 
 .Lmake:                                         /* see x86_64 */
+        pushl   %eax
         movl    $SIG_SETMASK, %ebx
         leal    CAUGHT_MASK(%ebp), %ecx
         xorl    %edx, %edx
@@ -151,6 +155,16 @@ catch_return:                                   /* eax = answer, (%esp) = flags,
         int     $0x80
         popl    %ebp
         movl    %eax, REG(0)(%ebp)
+        popl    %eax
+        cmpl    $CATCH_TELL, %eax
+        jne     .Lleave
+1:      movl    $SAY_MADE, %ebx
+        movl    %ebp, %ecx
+        movl    REG(0)(%ebp), %edx
+        movl    $CALL_OF_NURSE, %eax
+        int     $0x80
+        cmpl    $-INTERRUPTED, %eax
+        je      1b
         jmp     .Lleave
 
 .Lother:                                        /* nobody was sent here: the call's own result */

@@ -15,6 +15,7 @@
 #define FLAG_INTERRUPT 0x200                    /* as in gate.S */
 #define FLAG_OVERFLOW 0x800
 #define ASIDE 256
+#define INTERRUPTED 4                           /* EINTR */
 #define RESTART 513                             /* ERESTARTNOINTR */
 #define ENTRY_TO_WINDOW 9                       /* from CATCH_ENTRY to MAILBOX_REQUEST_SPAN bytes */
 #define REG(n) CAUGHT_REG + 8 * n               /* rax rcx rdx rbx rsp rbp rsi rdi r8...r15 */
@@ -126,6 +127,8 @@ catch_born:                                     /* rbp = cell of our window */
         syscall
         cmpq    $CATCH_MAKE, %rax
         je      .Lmake
+        cmpq    $CATCH_TELL, %rax
+        je      .Lmake
         movq    %rax, REG(0)(%rbx)
 
 .Lrelease:                                      /* parent and child: everything as it was */
@@ -166,7 +169,8 @@ catch_born:                                     /* rbp = cell of our window */
 1:      xchgq   %rax, %r11
         jmp     *%rcx
 
-.Lmake:                                         /* a call that blocks, with arguments that were judged: make it here, open to signals */
+.Lmake:                                         /* rax = whether to tell: make the call here, open to signals */
+        movq    %rax, %r13
         movl    $SIG_SETMASK, %edi
         leaq    CAUGHT_MASK(%rbx), %rsi
         xorl    %edx, %edx
@@ -183,6 +187,15 @@ catch_born:                                     /* rbp = cell of our window */
         movq    ORDER_NR(%r12), %rax
         syscall
         movq    %rax, REG(0)(%rbx)
+        cmpq    $CATCH_TELL, %r13
+        jne     .Lleave
+1:      movl    $SAY_MADE, %edi                 /* again when a handler comes before the helper hears */
+        movq    %rbx, %rsi
+        movq    REG(0)(%rbx), %rdx
+        movl    $CALL_OF_NURSE, %eax
+        syscall
+        cmpq    $-INTERRUPTED, %rax
+        je      1b
         jmp     .Lleave
 
 .Lother:                                        /* nobody was sent here: the call's own result */

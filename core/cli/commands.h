@@ -16,10 +16,15 @@ struct command {
 };
 
 int command_run(struct settings *settings, char **operands);
+int command_trace(struct settings *settings, char **operands);
 int command_check(struct settings *settings, char **operands);
 int command_why(struct settings *settings, char **operands);
 int command_test(struct settings *settings, char **operands);
 int command_doctor(struct settings *settings, char **operands);
+
+struct trace;
+/* Run the program under `judge`, with the shadow policy of the settings, if there is one, and a trace (or NULL) around it. Returns the exit status. */
+int run_looked_on(struct settings *settings, char **operands, struct judge judge, struct trace *trace);
 
 /* End of a command that printed to stdout: its status, or EXIT_NURSE after one line when the output was lost. */
 int command_flush(int status);

@@ -15,7 +15,7 @@ static const struct command commands[] = {
      settings_run, command_run},
     {"check", "POLICY", "load a policy, print the route of every call, run nothing", settings_check, command_check},
     {"doctor", "", "what this machine can do, and what is missing", settings_none, command_doctor},
-    {"trace", "", "", NULL, NULL},
+    {"trace", "-- PROGRAM [ARG...]", "run a program and print its system calls, as strace does", settings_trace, command_trace},
     {"learn", "", "", NULL, NULL},
     {"debug", "", "", NULL, NULL},
     {"explain", "", "", NULL, NULL},

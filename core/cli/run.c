@@ -10,6 +10,10 @@
 #include "core/cli/commands.h"
 #include "core/helper/doctor.h"
 #include "core/policy/denials.h"
+#include "core/policy/shadow.h"
+#include "core/policy/trace.h"
+
+struct lookers { struct shadow *shadow; struct trace *trace; };
 
 /* nurse itself failed: if the machine lacks something, that is the cause to name. */
 static int run_explain(int status)
@@ -24,12 +28,63 @@ static int run_explain(int status)
     return status;
 }
 
-int command_run(struct settings *settings, char **operands)
+/* Who looks on: what they note is told when the program has ended. */
+static struct judge *run_wrap(struct judge judges[4], const struct lookers *lookers, struct denials **denials)
 {
+    struct judge *judge = judges;
+
+    *denials = lookers->trace || say_verbosity < 0 ? NULL : denials_new(judge);
+    if (*denials) {
+        judge[1] = denials_judge(*denials);
+        judge++;
+    }
+    if (lookers->shadow) {
+        judge[1] = shadow_judge(lookers->shadow, judge);
+        judge++;
+    }
+    if (lookers->trace) {
+        judge[1] = trace_judge(lookers->trace, judge);
+        judge++;
+    }
+    return judge;
+}
+
+static int run_judged(struct settings *settings, char **operands, struct judge first, const struct lookers *lookers)
+{
+    struct judge judges[4] = { first };
     struct program program;
     struct denials *denials;
+    int status = program_find(&program, operands);
+
+    if (status != 0)
+        return status;
+    status = run_explain(run_program(&settings->run, run_wrap(judges, lookers, &denials), &program));
+    denials_end(denials);
+    program_free(&program);
+    return status;
+}
+
+int run_looked_on(struct settings *settings, char **operands, struct judge judge, struct trace *trace)
+{
+    struct lookers lookers = { .trace = trace };
+    struct policy *next = NULL;
+    int status;
+
+    if (settings->shadows.count) {
+        next = settings_shadow(settings);
+        if (!next)
+            return EXIT_NURSE;
+        lookers.shadow = shadow_new(next);
+    }
+    status = run_judged(settings, operands, judge, &lookers);
+    shadow_end(lookers.shadow);
+    policy_free(next);
+    return status;
+}
+
+int command_run(struct settings *settings, char **operands)
+{
     struct policy *policy;
-    struct judge judge;
     int status;
 
     if (!*operands) {
@@ -39,16 +94,7 @@ int command_run(struct settings *settings, char **operands)
     policy = settings_policy(settings, settings->policies.words, settings->policies.count);
     if (!policy)
         return EXIT_NURSE;
-    status = program_find(&program, operands);
-    if (status == 0) {
-        judge = policy_judge(policy);
-        denials = say_verbosity >= 0 ? denials_new(&judge) : NULL;
-        if (denials)
-            judge = denials_judge(denials);
-        status = run_explain(run_program(&settings->run, &judge, &program));
-        denials_end(denials);
-        program_free(&program);
-    }
+    status = run_looked_on(settings, operands, policy_judge(policy), NULL);
     policy_free(policy);
     return status;
 }

@@ -41,6 +41,42 @@ static int take_policy(struct settings *into, const char *value)
     return list_add(&into->policies, value);
 }
 
+static int take_shadow(struct settings *into, const char *value)
+{
+    return list_add(&into->shadows, value);
+}
+
+static int take_traced(struct settings *into, const char *value)
+{
+    return list_add(&into->traced, value);
+}
+
+static int take_trace_file(struct settings *into, const char *value)
+{
+    into->trace_file = value;
+    return 0;
+}
+
+static int take_trace_paths(struct settings *into, const char *value)
+{
+    (void)value;
+    into->trace_paths = true;
+    return 0;
+}
+
+static int take_follow(struct settings *into, const char *value)
+{
+    (void)into, (void)value;    /* nurse always does */
+    return 0;
+}
+
+static int take_count(struct settings *into, const char *value)
+{
+    (void)into, (void)value;
+    say("trace -c: not in this version");
+    return -1;
+}
+
 static int take_param(struct settings *into, const char *value)
 {
     const char *equals = strchr(value, '=');
@@ -133,13 +169,34 @@ static int take_arch(struct settings *into, const char *value)
 #define ROW_QUIET   {'q', NULL, NULL, "say nothing but errors", take_quiet}
 #define ROW_VERBOSE {'v', NULL, NULL, "say more", take_verbose}
 
+#define ROW_GATE    {0, "gate", "auto|vdso|off", "fast path: all of it (default), no redirected code, none", take_gate}
+#define ROW_ERROR   {0, "on-error", "deny|kill", "what a mistake in the policy does to the call (default: deny)", take_on_error}
+#define ROW_SHADOW  {0, "shadow", "POLICY", "ask this policy too, and report where it differs; may repeat", take_shadow}
+
 const struct option_row settings_run[] = {
     {'p', NULL, "POLICY", "a script or its name; may repeat, the strictest verdict wins", take_policy},
+    ROW_SHADOW,
     ROW_PARAM,
     {0, "seccomp", "filter|strict", "who guards: a kernel filter (default), or strict mode", take_seccomp},
-    {0, "gate", "auto|vdso|off", "fast path: all of it (default), no redirected code, none", take_gate},
-    {0, "on-error", "deny|kill", "what a mistake in the policy does to the call (default: deny)", take_on_error},
+    ROW_GATE,
+    ROW_ERROR,
     {0, "audit", "FILE", "(not in this version)", take_audit},
+    ROW_QUIET,
+    ROW_VERBOSE,
+    {0},
+};
+
+const struct option_row settings_trace[] = {
+    {'e', NULL, "NAMES", "trace these calls and @groups, with ! before them all others; may repeat", take_traced},
+    {'o', NULL, "FILE", "write there, with the thread's id on every line, and not to stderr", take_trace_file},
+    {'y', NULL, NULL, "show what descriptors are", take_trace_paths},
+    {'p', NULL, "POLICY", "enforce this policy, and mark its verdicts; without it everything is allowed", take_policy},
+    ROW_SHADOW,
+    ROW_PARAM,
+    ROW_GATE,
+    ROW_ERROR,
+    {'f', NULL, NULL, "(processes and threads are always followed)", take_follow},
+    {'c', NULL, NULL, "(not in this version)", take_count},
     ROW_QUIET,
     ROW_VERBOSE,
     {0},
@@ -177,10 +234,10 @@ const struct option_row settings_none[] = {
     {0},
 };
 
-struct policy *settings_policy(const struct settings *settings, const char *const *names, size_t count)
+static struct policy *settings_load(const struct settings *settings, const char *const *names, size_t count, bool shadow)
 {
     static const char *const shipped[] = {"default"};
-    const struct policy_options options = {.on_error = settings->on_error, .parameters = settings->params.words};
+    const struct policy_options options = {.on_error = settings->on_error, .parameters = settings->params.words, .shadow = shadow};
     struct policy *policy;
     int error = policy_new(&policy, &options);
 
@@ -199,6 +256,16 @@ struct policy *settings_policy(const struct settings *settings, const char *cons
         }
     }
     return policy;
+}
+
+struct policy *settings_policy(const struct settings *settings, const char *const *names, size_t count)
+{
+    return settings_load(settings, names, count, false);
+}
+
+struct policy *settings_shadow(const struct settings *settings)
+{
+    return settings_load(settings, settings->shadows.words, settings->shadows.count, true);
 }
 
 /* A parameter that is a directory; one that isn't there (NULL) is left out, policies do without. Frees `path`. */
@@ -231,6 +298,8 @@ void settings_free(struct settings *settings)
     for (int i = 0; i < SETTINGS_OWN; i++)
         free(settings->own[i]);
     free(settings->policies.words);
+    free(settings->shadows.words);
+    free(settings->traced.words);
     free(settings->params.words);
     free(settings->phases.words);
 }

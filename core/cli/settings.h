@@ -26,6 +26,10 @@ struct settings {
     struct run_options run;
     enum policy_on_error on_error;
     struct word_list policies;    /* -p, in order */
+    struct word_list shadows;     /* --shadow, in order */
+    struct word_list traced;      /* trace -e, in order */
+    const char *trace_file;       /* trace -o; NULL: stderr */
+    bool trace_paths;             /* trace -y */
     struct word_list params;      /* NAME=VALUE: cwd=..., home=..., then -D in order; the last of a name counts */
     char *own[SETTINGS_OWN];      /* the texts of the first parameters; owned */
     bool groups;                  /* check --groups */
@@ -39,10 +43,12 @@ int settings_init(struct settings *settings);
 void settings_free(struct settings *settings);
 
 /* Each table ends with an empty row. */
-extern const struct option_row settings_run[], settings_check[], settings_why[], settings_test[], settings_none[];
+extern const struct option_row settings_run[], settings_trace[], settings_check[], settings_why[], settings_test[], settings_none[];
 
 /* Load these policies as layers, with the settings' parameters; none: the shipped `default`. The caller owns the result: policy_free().
  * Returns NULL after one line on stderr. The settings must outlive the policy. */
 struct policy *settings_policy(const struct settings *settings, const char *const *names, size_t count);
+/* The policy of --shadow, in the same way. */
+struct policy *settings_shadow(const struct settings *settings);
 
 #endif

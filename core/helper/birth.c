@@ -29,6 +29,7 @@
 enum {
     NAMESPACES = CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET,
     BIRTHS = 256,           /* under way at once */
+    LEFT_FOR_FORKS = 8,     /* windows of a space */
 };
 
 static struct birth *births[BIRTHS];
@@ -239,6 +240,38 @@ int birth_make(struct call *call, int64_t *value)
     return birth_begin(call, BIRTH_NONE, &(struct wish){ 0 }, value);
 }
 
+/* Who listens must leave room for those who fork. */
+static bool birth_room_left(const struct space *space)
+{
+    int slots = 0, under_way = 0;
+
+    for (int i = 0; i < MAILBOX_SCRATCH; i++)
+        slots += !space->slot[i].process && !space->mailbox.requests[i].caught.held;
+    for (int i = 0; i < BIRTHS; i++)
+        under_way += births[i] != NULL;
+    return slots > LEFT_FOR_FORKS && under_way < BIRTHS / 2;
+}
+
+/* Whether no other thread, nor the parent of a vfork, runs the same code. */
+static bool birth_alone(const struct process *process)
+{
+    if (process->threaded)
+        return false;
+    for (int i = 0; i < TREE_BUCKETS; i++)
+        for (const struct process *other = process->sandbox->process[i]; other; other = other->next)
+            if (other != process && other->space == process->space)
+                return false;
+    return true;
+}
+
+/* Code that must be changed for it may be what other threads are just coming by. */
+int birth_hear(struct call *call, int64_t *value)
+{
+    const struct process *process = call->process;
+
+    return birth_room_left(process->space) && (in_gate(process, call->ip) || birth_alone(process)) ? birth_make(call, value) : 1;
+}
+
 /* Some code is as it was: those who waited for it try again. */
 static void birth_retry(void)
 {
@@ -249,8 +282,12 @@ static void birth_retry(void)
     while (call) {
         struct call *next = call->next;
 
-        if (call->row->where == ABI_PROCESS ? birth_process(call, &value) : birth_make(call, &value))
+        if (call->row->where != ABI_PROCESS) {
+            if (birth_make(call, &value))
+                life_unmade(call);
+        } else if (birth_process(call, &value)) {
             life_outcome(call, value);
+        }
         call = next;
     }
 }
@@ -302,6 +339,7 @@ static void birth_order_call(struct birth *birth, uint64_t id)
     call->slot = birth->cradle;
     error = order_make(call, &order);
     if (error) {
+        life_told(call, error);
         notify_value(call->process->sandbox, id, error);
         birth_made(birth);
         return;
@@ -309,7 +347,7 @@ static void birth_order_call(struct birth *birth, uint64_t id)
     memcpy(window->bytes, call->arena, call->arena_used);
     memcpy(window->arg, order.arg, sizeof window->arg);
     window->nr = order.nr;
-    notify_value(call->process->sandbox, id, CATCH_MAKE);
+    notify_value(call->process->sandbox, id, call->heard ? CATCH_TELL : CATCH_MAKE);
 }
 
 static void birth_made(struct birth *birth)
@@ -353,6 +391,20 @@ static void birth_sweep(struct thread *thread)
         if (birth->kind == BIRTH_NONE && birth->caught && !birth->space->mailbox.requests[birth->cradle->i].caught.held)
             birth_made(birth);
     }
+}
+
+void birth_told(struct thread *thread, uint64_t id, uint64_t window, uint64_t result)
+{
+    struct birth *birth = thread->birth;
+    struct sandbox *sandbox = thread->process->sandbox;
+
+    while (birth && (birth->kind != BIRTH_NONE || !birth->caught || window != mailbox_request_at(&birth->space->mailbox, birth->cradle->i)))
+        birth = birth->outer;
+    if (birth) {
+        life_told(birth->call, birth->arch == ABI_X86_64 ? (int64_t)result : (int32_t)result);
+        birth_made(birth);
+    }
+    notify_value(sandbox, id, 0);
 }
 
 void birth_caught(struct thread *thread, uint64_t id, uint64_t window)

@@ -15,6 +15,8 @@ int birth_process(struct call *call, int64_t *value);
 /* The same way for a call that blocks and whose arguments were judged: the thread makes it itself, from the gate's page, with the arguments in an order
  * window, so that signals interrupt it as they would natively. */
 int birth_make(struct call *call, int64_t *value);
+/* The same for a call whose result shall be heard, while there is room to spare; else 1. */
+int birth_hear(struct call *call, int64_t *value);
 /* Whether a call from the gate's page is such a one. */
 bool birth_makes(struct thread *thread, uint64_t nr, const uint64_t args[6], uint64_t ip);
 /* REPORT_OTHER: where the thread was sent from is needed as it was. If it is the one that was sent, a handler has interrupted it, and its call is made again. */
@@ -23,6 +25,8 @@ void birth_astray(struct thread *thread);
 void birth_forsake(const struct process *process);
 /* REPORT_CAUGHT: the thread has told its registers and waits in notification `id`. */
 void birth_caught(struct thread *thread, uint64_t id, uint64_t window);
+/* REPORT_MADE: it has made its call, and this came of it, or so it says. */
+void birth_told(struct thread *thread, uint64_t id, uint64_t window, uint64_t result);
 /* REPORT_BORN, from the trustee's page: `tid` has come to itself. */
 void birth_born(struct sandbox *sandbox, uint64_t id, pid_t tid, uint64_t token, pid_t trustee);
 /* The process gets a trustee that makes others: a thread is about to be created. `by` is idle. */

@@ -132,6 +132,11 @@ void call_set_arg(struct call *call, int i, uint64_t value)
     call->args[i] = value;
 }
 
+bool call_is_rewritten(const struct call *call)
+{
+    return call->rewritten;
+}
+
 static bool is_path(enum abi_type type)
 {
     return type == ABI_PATH || type == ABI_PATH_LINK || type == ABI_PATH_NAME || type == ABI_PATH_AT || type == ABI_PATH_OPEN;
@@ -356,7 +361,7 @@ static bool call_guess(struct call *call, struct call_path *path)
 {
     uint64_t flags;
 
-    if (call->origin != FROM_GATE || call->process->strict || call->watched || call->root || call->row->args[path->arg].type != ABI_PATH_OPEN || call->copied)
+    if (call->origin != FROM_GATE || call->process->strict || call->watched || call->heard || call->root || call->row->args[path->arg].type != ABI_PATH_OPEN || call->copied)
         return false;
     if (!call_opens_plainly(call, &flags) || (flags & (O_ACCMODE | O_TRUNC | O_NOFOLLOW)) || !guess_canonical(path->raw))
         return false;
@@ -574,6 +579,16 @@ int call_bytes(struct call *call, int i, const void **bytes, size_t *count)
     return call_faulted(call, i, error);
 }
 
+ssize_t call_peek(struct call *call, int i, void *buf, size_t count)
+{
+    if (!(call->copied & 1 << i) || is_scattered(call->row->args[i].type))
+        return memory_read(call->tid, call->args[i], buf, count);
+    if (count > call->bytes[i].count)
+        count = call->bytes[i].count;
+    memcpy(buf, call->arena + call->bytes[i].offset, count);
+    return (ssize_t)count;
+}
+
 int call_set_bytes(struct call *call, int i, const void *bytes, size_t count)
 {
     enum abi_type type = call->row->args[i].type;
@@ -685,5 +700,7 @@ ssize_t call_read(struct call *call, uint64_t addr, void *buf, size_t count)
 
 ssize_t call_write(struct call *call, uint64_t addr, const void *buf, size_t count)
 {
+    if (call_is_frozen(call))
+        return (ssize_t)count;
     return memory_write(call->tid, addr, buf, count);
 }

@@ -31,6 +31,8 @@ const char *call_exe(struct call *call);               /* canonical path of the 
 
 uint64_t call_arg(const struct call *call, int i);     /* i: 0..5, as the program gave it or as rewritten */
 void call_set_arg(struct call *call, int i, uint64_t value);
+/* Whether an argument is not what the program gave. */
+bool call_is_rewritten(const struct call *call);
 
 /* Canonical path of argument i (a path type, or the address of a unix socket that has a path), resolved as the kernel would for this process, and
  * the spelling the program used. Return 0; the strings live as long as the call. A path that can't be read or is too long never gets here. */
@@ -55,6 +57,10 @@ enum { CALL_BYTES_MAX = 32768 };
 int call_bytes(struct call *call, int i, const void **bytes, size_t *count);
 int call_set_bytes(struct call *call, int i, const void *bytes, size_t count);
 
+/* Bytes of argument i, at most `count`: from the copy that will be executed if there is one, else from the program's memory; unlike with call_bytes() no copy
+ * is made. Returns how many, or -errno. */
+ssize_t call_peek(struct call *call, int i, void *buf, size_t count);
+
 /* The address in the message of argument i (ABI_MSG_IN; of ABI_MMSG_IN the first message, which is then the only one that is sent), as call_bytes().
  * *count is 0 when the message has none. Returns 0 or -errno. */
 int call_name(struct call *call, int i, const void **bytes, size_t *count);
@@ -70,6 +76,11 @@ ssize_t call_filled_name(struct call *call, int i, void *buf, size_t size);
 int call_strings(struct call *call, int i, const char *const **strings, size_t *count);
 /* Copies. Returns 0, or -E2BIG when the kernel would refuse so much. */
 int call_set_strings(struct call *call, int i, const char *const *strings, size_t count);
+
+/* What is read of the call and assigned to it between these two is undone at the end, and the program's memory is not written: for a judge that is only
+ * asked what it would say. One call at a time. */
+void call_freeze(struct call *call);
+void call_thaw(struct call *call);
 
 /* What a descriptor of the program is, asked of the kernel: path as in /proc/PID/fd; kind is "file", "dir", "pipe", "socket", "tty",
  * "chr", "blk", "link", "anon" or "none". Returns 0 or -errno. */

@@ -53,6 +53,7 @@ struct call {
     uint64_t args[6];
     bool rewritten;             /* an argument is not what the program gave */
     bool watched;               /* the policy's after() wants the result */
+    bool heard;                 /* it is content with what the thread itself says */
     bool direct;                /* socketcall or ipc for a call that is always allowed: its arguments were not looked at */
     bool twin;                  /* the trustee makes it first, then the thread itself */
     bool moves;                 /* it changes the working directory */
@@ -76,6 +77,8 @@ struct call *call_new(struct process *process, enum call_origin origin, pid_t ti
 void call_free(struct call *call);
 /* Its process is gone, nobody waits for an answer. */
 void call_abandon(struct call *call);
+/* freeze.c: it is shown to a judge whose changes don't count. */
+bool call_is_frozen(const struct call *call);
 /* With whose eyes its paths are seen. */
 void call_view(const struct call *call, struct path_view *view);
 /* Copy what must not change any more: path strings, socket addresses. Returns 0, or -errno as the kernel would. */
@@ -146,6 +149,10 @@ void life_release(struct slot *slot);
 void life_fail(struct slot *slot, int64_t error);
 /* An allowed call's result, as after() may replace it, goes to whoever made it. */
 void life_outcome(struct call *call, int64_t result);
+/* The thread has made it itself, and says what came of it: after() hears it. */
+void life_told(struct call *call, int64_t result);
+/* There is no way into the catch for a call that the thread should have made there. */
+void life_unmade(struct call *call);
 /* Look whether the trustee has finished, without believing a hint when `hint` is false. True when something happened. */
 bool life_progress(struct slot *slot, bool hint);
 /* True when somebody waits for this slot's trustee. */
@@ -165,8 +172,9 @@ void notify_continue(struct sandbox *sandbox, uint64_t id);
 /* Give the process a descriptor as the notification's result; closes `fd`. */
 void notify_descriptor(struct sandbox *sandbox, uint64_t id, int fd, bool cloexec);
 
-/* sites.c: redirect the site of a notification to the gate, if it has the shape; `unposted`: of a call that goes to the kernel all the same. */
-void sites_learn(struct process *process, pid_t tid, uint64_t ip, uint64_t nr, bool unposted);
+/* sites.c: redirect the site of a notification to the gate, if it has the shape; `unposted`: of a call that goes to the kernel all the same; `repeats`: and
+ * is made again when it gives EINTR. */
+void sites_learn(struct process *process, pid_t tid, uint64_t ip, uint64_t nr, bool unposted, bool repeats);
 /* Where in the program a call came from that was made in a trampoline. */
 uint64_t sites_origin(const struct process *process, uint64_t ip);
 

@@ -50,8 +50,16 @@ struct judge {
     bool (*constant)(void *self, enum abi_arch arch, const struct abi_call *row, struct verdict *out);
     /* True when after() wants this call's result. */
     bool (*watches)(void *self, const struct abi_call *row);
+    /* May be NULL: never. True when after() is also content with a result that the thread itself tells, where nobody else may make the call: it
+     * blocks, or belongs to the thread. Such a result can't be replaced. */
+    bool (*hears)(void *self, const struct abi_call *row);
     /* The verdict; never fails: an error inside is a denial, reported by the judge. */
     void (*decide)(void *self, struct call *call, struct verdict *out);
+    /* May be NULL. The kernel would refuse this call (-errno) for what its arguments point to, so nobody decides. */
+    void (*faulted)(void *self, struct call *call, int error);
+    /* May be NULL. What hears() asked for can't be had: the thread makes this call, and after() won't be called. `again`: it will be asked about once
+     * more, as if it came for the first time. */
+    void (*unheard)(void *self, struct call *call, bool again);
     /* The result of an allowed call (negative errno on failure); true when *result was replaced. */
     bool (*after)(void *self, struct call *call, int64_t *result);
     void (*event)(void *self, const struct judge_event *event);

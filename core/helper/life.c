@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -37,6 +38,10 @@ static void life_answer(struct call *call, int64_t value)
 /* Let the thread make the call itself: its arguments are registers that nobody can change, and nothing that they point to was judged. */
 static void life_go_on(struct call *call)
 {
+    const struct judge *judge = call->process->sandbox->judge;
+
+    if (call->heard && judge->unheard)
+        judge->unheard(judge->self, call, call->origin == FROM_GATE);
     if (call->origin == FROM_GATE)
         mailbox_answer(&call->slot->space->mailbox, call->slot->i, ANSWER_KERNEL, 0);
     else
@@ -49,9 +54,22 @@ void life_outcome(struct call *call, int64_t result)
 {
     const struct judge *judge = call->process->sandbox->judge;
 
-    if (call->watched)
+    if (call->watched || call->heard)
         judge->after(judge->self, call, &result);
     life_answer(call, result);
+}
+
+void life_told(struct call *call, int64_t result)
+{
+    const struct judge *judge = call->process->sandbox->judge;
+
+    if (call->heard)
+        judge->after(judge->self, call, &result);
+}
+
+static bool life_asked(const struct judge *judge, const struct abi_call *row)
+{
+    return judge->watches(judge->self, row) || (judge->hears && judge->hears(judge->self, row));
 }
 
 static bool life_in_thread(const struct call *call)
@@ -127,7 +145,59 @@ static void life_make(struct call *call)
     if (call->origin == FROM_GATE)
         life_go_on(call);
     else if (birth_make(call, &value))
-        life_give(call);    /* there is no way: better a call that no handler interrupts than none */
+        life_unmade(call);
+}
+
+void life_unmade(struct call *call)
+{
+    if (call->rewritten || call->copied || call->path_count)
+        life_give(call);    /* better a call that no handler interrupts than none */
+    else
+        life_go_on(call);
+}
+
+/* Whether a call that takes data finds some: asked of a copy of the descriptor. Only where neither the answer (signalfd) nor the
+ * right to read (a terminal) depends on who asks. */
+static bool life_finds_data(const struct call *call)
+{
+    int fd = (int)syscall(SYS_pidfd_getfd, call->process->pidfd, (int)call->args[0], 0);
+    struct pollfd look = { .fd = fd, .events = POLLIN };
+    struct stat st;
+    bool found;
+
+    if (fd < 0)
+        return false;
+    found = fstat(fd, &st) == 0 && (S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode)) && poll(&look, 1, 0) == 1;
+    close(fd);
+    return found;
+}
+
+/* Whether a call on a descriptor would not sleep: then the trustee may make it. (Locks on a regular file may be waited for.) */
+static bool life_moves_data(const struct call *call)
+{
+    const uint32_t reads = 1u << abi_group("read"), writes = 1u << abi_group("write");
+
+    if (call->row->args[0].type != ABI_FD)
+        return false;
+    if (call->row->groups & (reads | writes) && life_of_file(call))
+        return true;
+    return (call->row->groups & reads || strncmp(call->row->name, "recv", 4) == 0) && life_finds_data(call);
+}
+
+/* Whether the thread shall make the call, with the arguments that it gave, and tell what came of it. */
+static bool life_listens(const struct call *call)
+{
+    if (!call->heard || call->watched || call->process->strict || call->rewritten || call->copied || call->origin == FROM_GATE)
+        return false;
+    return call->row->where == ABI_THREAD || call->row->where == ABI_WATCHED || (call->row->where == ABI_BLOCKS && !life_moves_data(call));
+}
+
+static void life_listen(struct call *call)
+{
+    int64_t value;
+
+    if ((call->arch == ABI_X86_64 && !call->process->sandbox->has_fsgsbase) || !route_returns(call->row) || birth_hear(call, &value))
+        life_go_on(call);
 }
 
 /* A call that the policy would let pass, and a keystone rule doesn't. */
@@ -164,14 +234,18 @@ static void life_allow(struct call *call)
     } else if (life_twin(call) && !call->rewritten) {
         call->twin = true;
         life_give(call);
+    } else if (life_listens(call)) {
+        life_listen(call);
     } else if (life_in_thread(call)) {
+        if (call->rewritten || call->copied)
+            life_told(call, -EPERM);
         if (call->rewritten || call->copied)
             say_notice("%s can only run in its own thread: what the policy changed in its arguments is ignored, the call is denied", call->row->name);
         if (call->rewritten || call->copied)
             life_answer(call, -EPERM);
         else
             life_go_on(call);
-    } else if (call->origin == FROM_NOTIFICATION && !call->rewritten && !call->copied && !call->path_count && !call->watched) {
+    } else if (call->origin == FROM_NOTIFICATION && !call->rewritten && !call->copied && !call->path_count && !call->watched && !call->heard) {
         life_go_on(call);
     } else {
         life_give(call);
@@ -244,7 +318,7 @@ static int life_numberless(struct call *call, const struct abi_call *row, uint32
     entry.constant = judge->constant(judge->self, ABI_I386, row, &entry.verdict);
     call->entry = &entry;
     call->row = row;
-    call->direct = entry.constant && entry.verdict.kind == VERDICT_ALLOW && !judge->watches(judge->self, row);
+    call->direct = entry.constant && entry.verdict.kind == VERDICT_ALLOW && !life_asked(judge, row);
     if (call->direct)
         return 0;
     if (row->name[3] == 't' && words[3])    /* its time has another shape */
@@ -301,7 +375,7 @@ static int life_demultiplex(struct call *call)
     if (call->entry->constant && !call->process->strict) {    /* which call it is stands in a register, and nothing else was asked for */
         const struct judge *judge = call->process->sandbox->judge;
 
-        call->direct = call->entry->verdict.kind == VERDICT_ALLOW && call->origin == FROM_NOTIFICATION && !judge->watches(judge->self, call->row);
+        call->direct = call->entry->verdict.kind == VERDICT_ALLOW && call->origin == FROM_NOTIFICATION && !life_asked(judge, call->row);
         if (call->direct)
             return 0;
     }
@@ -336,10 +410,13 @@ static void life_begin(struct call *call, uint64_t nr)
     if (!error && !call->direct)
         error = call_fetch(call);
     if (error) {
+        if (judge->faulted)
+            judge->faulted(judge->self, call, error);
         life_answer(call, error);
         return;
     }
     call->watched = judge->watches(judge->self, call->row);
+    call->heard = judge->hears && judge->hears(judge->self, call->row);
     verdict = call->entry->verdict;
     if (!call->entry->constant && call->row->where != ABI_UNSAFE)
         judge->decide(judge->self, call, &verdict);
@@ -455,7 +532,7 @@ static void life_post(struct slot *slot, struct call *call)
     slot->seq = mailbox_post(mailbox, slot->i, &order);
     slot->call = call;
     slot_works(slot);
-    if (call->origin == FROM_GATE && own == slot && !call->watched && !call->message.many && !process->strict) {
+    if (call->origin == FROM_GATE && own == slot && !call->watched && !call->heard && !call->message.many && !process->strict) {
         call->answered = true;
         mailbox_answer(mailbox, slot->i, ANSWER_TRUSTEE, slot->seq);
     } else {
@@ -514,7 +591,11 @@ static bool life_finish(struct slot *slot, struct call *call, int64_t result)
         return true;
     }
     if (call->twin) {
-        life_go_on(call);
+        call->twin = false;
+        if (life_listens(call))
+            life_listen(call);
+        else
+            life_go_on(call);
         return false;
     }
     if (call->moves)
@@ -550,7 +631,7 @@ static bool life_ask_high(struct slot *slot, int64_t low, bool settled, int64_t 
     const struct call *call = slot->call;
     bool agrees = slot->process->arch == ABI_X86_64 && cell == low;
 
-    if (slot->high || !call || call->answered || (settled && (!call->watched || agrees)))
+    if (slot->high || !call || call->answered || (settled && ((!call->watched && !call->heard) || agrees)))
         return false;
     slot->high = true;
     slot->low = low;

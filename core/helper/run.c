@@ -119,6 +119,9 @@ static void run_report(struct thread *thread, uint64_t id, const uint64_t args[6
     case REPORT_CAUGHT:
         birth_caught(thread, id, args[1]);
         break;
+    case REPORT_MADE:
+        birth_told(thread, id, args[1], args[2]);
+        break;
     case REPORT_OTHER:
         birth_astray(thread);
         notify_value(thread->process->sandbox, id, 0);
@@ -130,6 +133,14 @@ static void run_report(struct thread *thread, uint64_t id, const uint64_t args[6
         spawn_report(thread->process, id, args);
         break;
     }
+}
+
+/* Whether the thread will be sent to the catch for it, again and again. */
+static bool run_hears(const struct sandbox *sandbox, const struct route_entry *entry)
+{
+    const struct judge *judge = sandbox->judge;
+
+    return entry->route == ROUTE_NOTIFY && entry->row && route_returns(entry->row) && judge->hears && judge->hears(judge->self, entry->row);
 }
 
 /* A call of the program's. */
@@ -144,8 +155,10 @@ static void run_call(struct thread *thread, const struct seccomp_notif *notif, e
         notify_continue(sandbox, notif->id);
         return;
     }
-    if (sandbox->options->gate == GATE_AUTO ? route_repeats(entry) : sandbox->options->gate == GATE_OFF && entry->row && entry->row->where == ABI_PROCESS)
-        sites_learn(process, thread->tid, ip, nr, entry->route != ROUTE_MAILBOX);
+    bool repeats = route_repeats(entry);
+
+    if (sandbox->options->gate == GATE_AUTO ? repeats || run_hears(sandbox, entry) : sandbox->options->gate == GATE_OFF && entry->row && entry->row->where == ABI_PROCESS)
+        sites_learn(process, thread->tid, ip, nr, entry->route != ROUTE_MAILBOX, repeats || sandbox->options->gate == GATE_OFF);
     if (thread->slot && entry->route == ROUTE_MAILBOX)
         slot_watch(thread->slot);
     life_notification(thread, notif->id, arch, nr, args, ip);

@@ -43,6 +43,14 @@ enum { POINTERS = 16, RECORD = 32, KERNEL = RECORD + SITES_KERNEL, SYSCALL_LENGT
 /* 1: syscall; lea 4(%rax),%rcx; jrcxz 2f; lea back(%rip),%rcx; jmp *catch; 2: mov $nr,%eax; jmp 1b
  * The call in the kernel. One that a handler interrupts before the helper has heard of it ends with EINTR (seccomp_unotify(2)), which no call that comes
  * here would give by itself: it is made again. The catch returns at once unless the helper has sent the thread there. */
+static uint8_t *sites_behind_x86_64(uint8_t *code, uint64_t at, uint8_t *p, uint64_t back)
+{
+    p = put8(put8(put8(p, 0x48), 0x8d), 0x0d);
+    p = put32(p, back - (at + (uint64_t)(p - code) + 4));
+    p = put8(put8(p, 0xff), 0x25);
+    return put32(p, (uint64_t)(code + POINTERS + 8 - (p + 4)));
+}
+
 static void sites_kernel_x86_64(uint8_t *code, uint64_t at, uint8_t *p, uint32_t nr, uint64_t back)
 {
     uint8_t *start = p;
@@ -50,10 +58,7 @@ static void sites_kernel_x86_64(uint8_t *code, uint64_t at, uint8_t *p, uint32_t
     p = put8(put8(p, 0x0f), 0x05);
     p = put8(put8(put8(put8(p, 0x48), 0x8d), 0x48), 0x04);
     p = put8(put8(p, 0xe3), 13);
-    p = put8(put8(put8(p, 0x48), 0x8d), 0x0d);
-    p = put32(p, back - (at + (uint64_t)(p - code) + 4));
-    p = put8(put8(p, 0xff), 0x25);
-    p = put32(p, (uint64_t)(code + POINTERS + 8 - (p + 4)));
+    p = sites_behind_x86_64(code, at, p, back);
     p = put32(put8(p, MOV_EAX), nr);
     p = put8(p, 0xeb);
     put8(p, (unsigned)(start - (p + 1)) & 0xff);
@@ -83,6 +88,13 @@ static void sites_unposted_x86_64(uint8_t *code, uint64_t at, uint32_t nr, uint6
     put64(put64(code + POINTERS, gate), gate - STUB_GATE + STUB_CATCH);
     put32(put32(put64(code + RECORD, back), nr), 0);
     sites_kernel_x86_64(code, at, code + KERNEL, nr, back);
+}
+
+/* The same for a call that may give EINTR by itself: syscall; lea back(%rip),%rcx; jmp *catch */
+static void sites_once_x86_64(uint8_t *code, uint64_t at, uint32_t nr, uint64_t back, uint64_t gate)
+{
+    sites_unposted_x86_64(code, at, nr, back, gate);
+    sites_behind_x86_64(code, at, code + KERNEL + SYSCALL_LENGTH, back);
 }
 
 uint64_t sites_origin(const struct process *process, uint64_t ip)
@@ -178,15 +190,17 @@ static bool sites_refused(uint64_t ip, bool refuse)
 }
 
 /* Who writes the trampoline for a site. */
-static void (*sites_kind(const struct process *process, bool unposted))(uint8_t *, uint64_t, uint32_t, uint64_t, uint64_t)
+static void (*sites_kind(const struct process *process, bool unposted, bool repeats))(uint8_t *, uint64_t, uint32_t, uint64_t, uint64_t)
 {
     if (process->arch == ABI_I386)
-        return sites_trampoline_i386;    /* the gate knows what creates processes */
+        return sites_trampoline_i386;    /* the gate knows what creates processes, and what is repeated */
+    if (!repeats)
+        return sites_once_x86_64;
     return unposted ? sites_unposted_x86_64 : sites_trampoline_x86_64;
 }
 
 /* Code is changed under other threads only for what no gate posts: a creation without a trampoline changes more of it, and each time. */
-void sites_learn(struct process *process, pid_t tid, uint64_t ip, uint64_t nr, bool unposted)
+void sites_learn(struct process *process, pid_t tid, uint64_t ip, uint64_t nr, bool unposted, bool repeats)
 {
     struct trampolines *trampolines = process->space->trampolines;
     uint64_t site = ip - SITE, gate = process->space->mailbox.base + STUB_GATE, at;
@@ -208,7 +222,7 @@ void sites_learn(struct process *process, pid_t tid, uint64_t ip, uint64_t nr, b
         snprintf(path, sizeof path, "/proc/%d/mem", tid);
         process->space->memory = open(path, O_RDWR | O_CLOEXEC);
     }
-    sites_kind(process, unposted)(trampolines->view + trampolines->used, at, (uint32_t)nr, ip, gate);
+    sites_kind(process, unposted, repeats)(trampolines->view + trampolines->used, at, (uint32_t)nr, ip, gate);
     put32(put8(jump, JMP), at - (site + MOV));
     if (process->space->memory >= 0 && pwrite(process->space->memory, jump, sizeof jump, (off_t)site) == sizeof jump)
         trampolines->used += TRAMPOLINE;

@@ -45,6 +45,7 @@ enum {
     STUB_CATCH_ENTRIES = STUB_GATE + 0xc00,    /* one for each window, for threads that come from changed code */
     CATCH_ENTRY = 8,
     CATCH_MAKE = -4095,                 /* what REPORT_CAUGHT may answer instead of a result: make the call in the order window */
+    CATCH_TELL = -4094,                 /* and say REPORT_MADE afterwards */
 
     GATE_SPAN = 0x10000,                /* trampolines of redirected sites, near the libraries */
     SITES_TRAMPOLINE = 128,             /* one of them */
@@ -238,6 +239,7 @@ enum report {
     REPORT_STRICT = 8,          /* the libraries are loaded, strict seccomp comes next -> 0 */
     REPORT_CAUGHT = 9,          /* a caught thread; second argument: its request window -> what its call returns */
     REPORT_OTHER = 11,          /* a call that ended where the program's code leads to the catch, and was not sent there -> 0 */
+    REPORT_MADE = 12,           /* a caught thread has made its call; second argument: its request window, third: the result -> 0 */
     REPORT_THREAD = 10,         /* a gate that knows no window for its thread; second argument: the thread's key -> 0 */
 };
 

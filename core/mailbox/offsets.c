@@ -94,6 +94,7 @@ void offsets(void)
     MARK(CATCH_ENTRIES, MAILBOX_SLOTS);
     MARK(CATCH_ENTRY, CATCH_ENTRY);
     MARK(CATCH_MAKE, CATCH_MAKE);
+    MARK(CATCH_TELL, CATCH_TELL);
     MARK(CAUGHT_REG, offsetof(struct request, caught.reg));
     MARK(CAUGHT_FLAGS, offsetof(struct request, caught.flags));
     MARK(CAUGHT_IP, offsetof(struct request, caught.ip));
@@ -118,6 +119,7 @@ void offsets(void)
     MARK(CALL_OF_NURSE, NURSE_CALL);
     MARK(SAY_BOOT, REPORT_BOOT);
     MARK(SAY_CAUGHT, REPORT_CAUGHT);
+    MARK(SAY_MADE, REPORT_MADE);
     MARK(SAY_OTHER, REPORT_OTHER);
     MARK(SAY_THREAD, REPORT_THREAD);
     MARK(KIND_VALUE, ANSWER_VALUE);

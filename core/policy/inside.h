@@ -140,6 +140,8 @@ int state_call(struct policy *policy, int nargs, int nresults, const char *where
 /* file:line of the policy statement that runs now, "" when none. */
 void state_where(lua_State *L, char *buf, size_t size);
 const char *state_intern(struct policy *policy, const char *text);
+/* What stands before the messages of a policy that is only asked (policy_options.shadow); else "". */
+const char *state_mark(const struct policy *policy);
 /* Say it once; count it afterwards. */
 void state_report(struct policy *policy, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* Make room for one more element of a list; raises a Lua error when there is no memory. */

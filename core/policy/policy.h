@@ -26,6 +26,7 @@ struct policy_options {
     uint64_t instructions;             /* Lua instructions per decision; 0: 10 million */
     unsigned wall;                     /* milliseconds per decision; 0: 1000 */
     enum policy_on_error on_error;     /* the verdict where a script fails */
+    bool shadow;                       /* it is only asked what it would say (shadow.h): its own messages say so */
     const char *const *parameters;     /* "NAME=VALUE"..., ends with NULL; kept by the caller for the policy's life; may be NULL */
 };
 

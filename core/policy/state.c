@@ -174,6 +174,11 @@ void *state_grow(lua_State *L, void *list, size_t count, size_t size)
     return more;
 }
 
+const char *state_mark(const struct policy *p)
+{
+    return p->options.shadow ? "shadow: " : "";
+}
+
 void state_report(struct policy *p, const char *fmt, ...)
 {
     char text[PLACE_MAX + 256];
@@ -196,7 +201,7 @@ void state_report(struct policy *p, const char *fmt, ...)
     r->next = p->reports;
     strcpy(r->text, text);
     p->reports = r;
-    say("%s", text);
+    say("%s%s", state_mark(p), text);
 }
 
 static void state_free_reports(struct policy *p)
@@ -204,7 +209,7 @@ static void state_free_reports(struct policy *p)
     for (struct report *r = p->reports, *next; r; r = next) {
         next = r->next;
         if (r->count > 1)
-            say("%s (%lu times)", r->text, r->count);
+            say("%s%s (%lu times)", state_mark(p), r->text, r->count);
         free(r);
     }
     p->reports = NULL;

@@ -358,14 +358,14 @@ static const char *statements_format(lua_State *L)
 
 static int statement_log(lua_State *L)
 {
-    say_notice("%s", statements_format(L));
+    say_notice("%s%s", state_mark(policy_of(L)), statements_format(L));
     return 0;
 }
 
 /* As log, for those who gave -v. */
 static int statement_detail(lua_State *L)
 {
-    say_detail("%s", statements_format(L));
+    say_detail("%s%s", state_mark(policy_of(L)), statements_format(L));
     return 0;
 }
 
@@ -382,7 +382,7 @@ static int statement_print(lua_State *L)
         luaL_addvalue(&line);
     }
     luaL_pushresult(&line);
-    say_notice("%s", lua_tostring(L, -1));
+    say_notice("%s%s", state_mark(policy_of(L)), lua_tostring(L, -1));
     return 0;
 }
 

@@ -13,12 +13,9 @@
 
 #include "core/policy/text.h"
 
-struct text { char *buf; size_t size, len; struct call *call; };
-
 enum { SHOWN_BUFFER = 32, SHOWN_STRING = 4096 };    /* bytes of a buffer, of a string */
 
-static void text_add(struct text *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-static void text_add(struct text *t, const char *fmt, ...)
+void text_add(struct text *t, const char *fmt, ...)
 {
     va_list args;
 
@@ -29,21 +26,36 @@ static void text_add(struct text *t, const char *fmt, ...)
         t->len = t->len + (size_t)len < t->size ? t->len + (size_t)len : t->size - 1;
 }
 
-static void text_quote(struct text *t, const char *bytes, size_t count, size_t shown)
+static void text_put(struct text *t, const char *bytes, size_t count)
 {
-    static const char plain[] = "\n\t\r\"\\", letters[] = "ntr\"\\";
+    if (count > t->size - 1 - t->len)
+        count = t->size - 1 - t->len;
+    memcpy(t->buf + t->len, bytes, count);
+    t->len += count;
+    t->buf[t->len] = '\0';
+}
 
-    text_add(t, "\"");
+/* In octal with as few digits as can be understood, as strace does. */
+static void text_octal(struct text *t, unsigned char byte, bool digit_follows)
+{
+    text_add(t, digit_follows ? "\\%03o" : "\\%o", byte);
+}
+
+void text_quote(struct text *t, const char *bytes, size_t count, size_t shown)
+{
+    static const char plain[] = "\n\t\r\v\f\"\\", letters[] = "ntrvf\"\\";
+
+    text_put(t, "\"", 1);
     for (size_t i = 0; i < count && i < shown; i++) {
         const char *special = bytes[i] ? strchr(plain, bytes[i]) : NULL;
         if (special)
-            text_add(t, "\\%c", letters[special - plain]);
+            text_put(t, (char[]){ '\\', letters[special - plain] }, 2);
         else if (isprint((unsigned char)bytes[i]) && (unsigned char)bytes[i] < 0x80)
-            text_add(t, "%c", bytes[i]);
+            text_put(t, &bytes[i], 1);
         else
-            text_add(t, "\\%03o", (unsigned char)bytes[i]);
+            text_octal(t, (unsigned char)bytes[i], i + 1 < count && i + 1 < shown && isdigit((unsigned char)bytes[i + 1]));
     }
-    text_add(t, count > shown ? "\"..." : "\"");
+    text_put(t, "\"...", count > shown ? 4 : 1);
 }
 
 int64_t text_integer(const struct call *call, int i)
@@ -195,22 +207,28 @@ static void show_struct(struct text *t, const struct abi_arg *arg, int i)
         text_add(t, "{tv_sec=%lld, tv_%csec=%lld}", (long long)time.seconds, arg->shape == ABI_TIMEVAL ? 'u' : 'n', (long long)time.fraction);
 }
 
-static void text_addr(struct text *t, const struct text_addr *addr)
+static void text_unix(struct text *t, const char *path, size_t len)
+{
+    text_add(t, ", sun_path=%s", len > 0 && path[0] == '@' ? "@" : "");
+    text_quote(t, path + (len > 0 && path[0] == '@'), len - (len > 0 && path[0] == '@'), len);
+}
+
+void text_addr(struct text *t, const struct text_addr *addr)
 {
     const char *family = text_addr_family(addr);
     char text[256];
-    int len = text_addr_path(addr, text, sizeof text);
+    int len = text_addr_path(addr, text, sizeof text), port = text_addr_port(addr);
 
     if (family)
-        text_add(t, "{%s", family);
+        text_add(t, "{sa_family=%s", family);
     else
-        text_add(t, "{%d", addr->raw.ss_family);
-    if (len >= 0) {
-        text_add(t, ", ");
-        text_quote(t, text, (size_t)len, sizeof text);
-    } else if (text_addr_ip(addr, text, sizeof text) == 0) {
-        text_add(t, ", %s, port %d", text, text_addr_port(addr));
-    }
+        text_add(t, "{sa_family=%#x", addr->raw.ss_family);
+    if (len > 0)
+        text_unix(t, text, (size_t)len);
+    else if (text_addr_ip(addr, text, sizeof text) == 0 && addr->raw.ss_family == AF_INET)
+        text_add(t, ", sin_port=htons(%d), sin_addr=inet_addr(\"%s\")", port, text);
+    else if (text_addr_ip(addr, text, sizeof text) == 0)
+        text_add(t, ", sin6_port=htons(%d), inet_pton(AF_INET6, \"%s\", &sin6_addr)", port, text);
     text_add(t, "}");
 }
 
@@ -270,7 +288,7 @@ static void show_message(struct text *t, const struct abi_arg *arg, int i)
 
 static void (*const show[])(struct text *t, const struct abi_arg *arg, int i) = {    /* by enum abi_type; the others are addresses */
     [ABI_INT] = show_signed, [ABI_UINT] = show_signed, [ABI_LONG] = show_signed, [ABI_OFFSET] = show_signed,
-    [ABI_FD] = show_signed, [ABI_PID] = show_signed, [ABI_CLOCK] = show_signed, [ABI_SIZE] = show_size,
+    [ABI_FD] = show_signed, [ABI_PID] = show_signed, [ABI_CLOCK] = show_flags, [ABI_SIZE] = show_size,
     [ABI_UID] = show_id, [ABI_GID] = show_id, [ABI_SIGNAL] = show_signal, [ABI_DIRFD] = show_dirfd,
     [ABI_PATH] = show_path, [ABI_PATH_LINK] = show_path, [ABI_PATH_NAME] = show_path, [ABI_PATH_AT] = show_path,
     [ABI_PATH_OPEN] = show_path, [ABI_STRING] = show_bytes, [ABI_BUF_IN] = show_bytes, [ABI_FLAGS] = show_flags,
@@ -279,7 +297,7 @@ static void (*const show[])(struct text *t, const struct abi_arg *arg, int i) = 
 };
 
 /* open() has a mode only when it may create. */
-static bool text_ends(const struct call *call, int i)
+bool text_ends(const struct call *call, int i)
 {
     const struct abi_arg *args = call_row(call)->args;
 
@@ -289,7 +307,7 @@ static bool text_ends(const struct call *call, int i)
            && !(call_arg(call, i - 1) & (O_CREAT | (O_TMPFILE & ~O_DIRECTORY)));
 }
 
-static void text_one(struct text *t, int i)
+void text_one(struct text *t, int i)
 {
     const struct abi_arg *arg = &call_row(t->call)->args[i];
 
@@ -310,9 +328,8 @@ size_t text_argument(struct call *call, int i, char *buf, size_t size)
 size_t text_call(struct call *call, char *buf, size_t size)
 {
     struct text t = { .buf = buf, .size = size, .call = call };
-    const struct abi_call *row = call_row(call);
 
-    text_add(&t, "%s(", row->name);
+    text_add(&t, "%s(", call_row(call)->name);
     for (int i = 0; i < 6 && !text_ends(call, i); i++) {
         if (i > 0)
             text_add(&t, ", ");

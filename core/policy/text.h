@@ -7,6 +7,7 @@
 #ifndef NURSE_POLICY_TEXT_H
 #define NURSE_POLICY_TEXT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/socket.h>
@@ -18,6 +19,16 @@ size_t text_call(struct call *call, char *buf, size_t size);
 
 /* One argument as text_call() shows it. Returns the length in buf. */
 size_t text_argument(struct call *call, int i, char *buf, size_t size);
+
+/* For other writers of lines (shapes.c): text under construction, cut to fit and always terminated. */
+struct text { char *buf; size_t size, len; struct call *call; };
+void text_add(struct text *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* At most `shown` of `count` bytes, in quotes, escaped. */
+void text_quote(struct text *t, const char *bytes, size_t count, size_t shown);
+/* Argument i, as text_call() shows it; what it points to is copied into the call. */
+void text_one(struct text *t, int i);
+/* Whether the line has no argument i. */
+bool text_ends(const struct call *call, int i);
 
 /* The argument as its type has it: sign or zero extended from the width that the kernel looks at. */
 int64_t text_integer(const struct call *call, int i);
@@ -33,6 +44,8 @@ int text_addr_ip(const struct text_addr *addr, char *buf, size_t size);  /* 0, o
 int text_addr_port(const struct text_addr *addr);                        /* -1 when the family has none */
 /* Path of a unix socket, an abstract one with '@' for its zero byte. Returns its length, or -1 when the family has none. */
 int text_addr_path(const struct text_addr *addr, char *buf, size_t size);
+
+void text_addr(struct text *t, const struct text_addr *addr);
 
 /* A time of ABI_STRUCT_IN, as the program gave it: fraction in the unit of its shape. Returns 0 or -errno. */
 struct text_time { int64_t seconds, fraction; };

@@ -36,6 +36,16 @@ const char *route_name(enum route route)
     return names[route];
 }
 
+/* The route of a call that is always allowed: off the native way where somebody asks for its result. */
+static enum route route_asked(const struct abi_call *row, const struct judge *judge)
+{
+    bool watched = judge->watches(judge->self, row);
+
+    if (!watched && !(judge->hears && judge->hears(judge->self, row)))
+        return ROUTE_NATIVE;
+    return row->where == ABI_ANY || (row->where == ABI_BLOCKS && watched) ? ROUTE_MAILBOX : ROUTE_NOTIFY;
+}
+
 void route_compute(struct route_table *table, const struct judge *judge)
 {
     static unsigned made;
@@ -50,8 +60,8 @@ void route_compute(struct route_table *table, const struct judge *judge)
                 continue;
             entry->constant = judge->constant(judge->self, arch, entry->row, &entry->verdict);
             entry->route = route_of(entry->row, entry->constant, &entry->verdict);
-            if (entry->route == ROUTE_NATIVE && judge->watches(judge->self, entry->row))
-                entry->route = entry->row->where == ABI_ANY || entry->row->where == ABI_BLOCKS ? ROUTE_MAILBOX : ROUTE_NOTIFY;
+            if (entry->route == ROUTE_NATIVE)
+                entry->route = route_asked(entry->row, judge);
             if (entry->row->where == ABI_UNSAFE && judge->refused)
                 entry->route = ROUTE_NOTIFY;    /* refused by the helper, who tells of it */
             if (entry->row->where == ABI_UNSAFE && (!entry->constant || entry->verdict.kind < VERDICT_KILL_PROCESS))
@@ -70,6 +80,16 @@ bool route_repeats(const struct route_entry *entry)
         return false;
     for (size_t i = 0; i < sizeof waits / sizeof *waits; i++)
         if (strcmp(waits[i], entry->row->name) == 0)
+            return false;
+    return true;
+}
+
+bool route_returns(const struct abi_call *row)
+{
+    static const char *const lost[] = { "exit", "exit_group", "rt_sigreturn", "sigreturn", "restart_syscall" };
+
+    for (size_t i = 0; i < sizeof lost / sizeof *lost; i++)
+        if (strcmp(lost[i], row->name) == 0)
             return false;
     return true;
 }

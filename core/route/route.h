@@ -36,6 +36,8 @@ const char *route_name(enum route route);
 void route_compute(struct route_table *table, const struct judge *judge);
 /* Whether EINTR from this call can only mean that a handler ran before the helper had heard of it (seccomp_unotify(2)), so that it is made again. */
 bool route_repeats(const struct route_entry *entry);
+/* Whether the thread that makes this call comes back from it to where it made it. */
+bool route_returns(const struct abi_call *row);
 /* The entry of a number; one without a row for numbers outside the table. */
 const struct route_entry *route_entry(const struct route_table *table, enum abi_arch arch, uint64_t nr);
 
