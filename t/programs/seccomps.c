@@ -18,7 +18,7 @@
 
 static const struct { const char *name; long nr; } calls[] = {
     { "getppid", SYS_getppid }, { "getpgrp", SYS_getpgrp }, { "getsid", SYS_getsid }, { "getpriority", SYS_getpriority }, { "sync", SYS_sync },
-    { "sched_yield", SYS_sched_yield }, { "personality", SYS_personality }, { "getuid", SYS_getuid }, { "umask", SYS_umask }, { "mlockall", SYS_mlockall },
+    { "sched_get_priority_max", SYS_sched_get_priority_max }, { "personality", SYS_personality }, { "getuid", SYS_getuid }, { "umask", SYS_umask }, { "mlockall", SYS_mlockall },
     { "alarm", SYS_alarm }, { "setpgid", SYS_setpgid }, { "landlock", 444 }, { "futex_requeue", 456 },
 };
 
