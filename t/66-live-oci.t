@@ -150,6 +150,20 @@ check('newer than the profile', profile('{ "defaultAction": "SCMP_ACT_ERRNO", "d
         set_robust_list rseq prlimit64 ugetrlimit getrandom execve exit_group access getppid fcntl uname readlink futex rt_sigreturn faccessat2)) . '] }] }', 'older'),
     [['futex_requeue', 'EINVAL|ENOSYS', 'ENOSYS'], ['landlock', '-?\w+', 'ENOSYS'], ['umask:0', '\d+', 'EACCES'], ['getppid', '\d+', '\d+']]);
 
+# --- the manual's examples, as they stand -----------------------------------------------------------------
+my ($examples) = slurp(root_dir() . '/doc/man/nurse-oci.3') =~ /^\.Sh EXAMPLES\n(.*?)^\.Sh /ms;
+my @blocks = $examples =~ /^\.Bd -literal\n(.*?)^\.Ed\n/msg;
+is(scalar @blocks, 2, 'the manual has two examples');
+my @said = (policy($blocks[0], 'profile.json'), policy($blocks[1], 'said.lua'));
+for my $i (0, 1) {
+    my $got = answers(nurse($said[$i], [], [program('acts'), 'mkdir:never', 'socket:2', 'socket:1', 'open:/etc/ssl/openssl.cnf'], { %$limit, cwd => scratch() }));
+    is($got->{'mkdir:never'}, 'EROFS', "example $i: mkdir");
+    ok(!-e scratch() . '/never', "example $i: there is no directory");
+    is($got->{'socket:2'}, 'EPERM', "example $i: socket of AF_INET");
+    like($got->{'socket:1'}, qr/^\d+$/, "example $i: socket of AF_UNIX");
+    like($got->{'open:/etc/ssl/openssl.cnf'}, $i ? qr/^EACCES$/ : qr/^(?:\d+|ENOENT)$/, "example $i: open");
+}
+
 # --- mistakes ----------------------------------------------------------------------------------------------
 my $rule = '{ "names": ["read"], "action": "SCMP_ACT_ALLOW" }';
 my @mistakes = (
