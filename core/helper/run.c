@@ -607,7 +607,7 @@ static int run_status(const struct loop *loop)
         return WEXITSTATUS(status);
     if (WTERMSIG(status) == SIGKILL && sandbox->options->mode == SECCOMP_STRICT && !sandbox->killed)
         say("%s: killed by SIGKILL: under strict seccomp that is the answer to a system call that missed the gate", sandbox->program->path);
-    if (WTERMSIG(status) == SIGSYS)
+    if (WTERMSIG(status) == SIGSYS && !sandbox->killed)
         say("%s: killed by SIGSYS: a system call of a foreign ABI, or one made from nurse's own code", sandbox->program->path);
     return 128 + WTERMSIG(status);
 }

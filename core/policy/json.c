@@ -131,10 +131,8 @@ static void json_complain(lua_State *L, const char *path, const char *text)
     const char *message = lua_tostring(L, -1);
     const char *at = strstr(message, " at character ");
 
-    if (!at)
-        json_error(L, path, 0, message);
-    int line = json_line(text, strtoul(at + strlen(" at character "), NULL, 10));
-    message = lua_pushlstring(L, message, (size_t)(at - message));
+    int line = at ? json_line(text, strtoul(at + strlen(" at character "), NULL, 10)) : 0;
+    message = lua_pushlstring(L, message, at ? (size_t)(at - message) : strlen(message));
     for (size_t i = 0; i < sizeof tokens / sizeof *tokens; i++)
         message = luaL_gsub(L, message, tokens[i][0], tokens[i][1]);
     json_error(L, path, line, message);
