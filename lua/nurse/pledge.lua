@@ -639,14 +639,14 @@ local function place(text, settings)
   after_exec = settings.exec and check(settings.exec, "exec")
   local floor = check(settings.floor or FLOOR, "floor")
   for _, set in ipairs { high or {}, after_exec or {} } do set.error = set.error or soft or nil end
-  low = high and after_exec and both(high, after_exec) or high or after_exec or floor
+  low = both(high or after_exec or floor, after_exec or high or floor)
+  low.error = nil
   if reducible then
     low = both(low, floor)
     on("prctl", function(call)
       if call.args[1] & 0xffffffff == NURSE_PR_PLEDGE then return answer(call) end
     end)
   end
-  low.error = nil
   local varies = reducible or after_exec
   place_rules(varies and promised or function() return high end)
   if varies then place_events() end
