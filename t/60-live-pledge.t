@@ -256,4 +256,24 @@ for my $way (@ways) {
 }
 unlink '/tmp/nurse-pledge-test';
 
+# --- the examples of the manual page ---------------------------------------------------------------------------------------
+{
+    my @texts = slurp(root_dir() . '/doc/man/nurse-pledge.3') =~ /^\.Bd -literal -offset indent\n(.*?)^\.Ed\n/msg;
+    my @cases = (    # a command that the promises are kept by, one that breaks them, and its end
+        ['cat file', "text\n", 'mkdir new', qr/\A134\z/], ['echo one > here; cat here', "one\n", '/usr/bin/touch new', qr/\A134\z/],
+        ['cat file', "text\n", '/bin/mkdir new', qr/\A1\z/], ['cat file', "text\n", 'python3 that lists, then opens', qr/\A1\z/],
+    );
+    is(scalar @texts, scalar @cases, 'nurse-pledge(3) has examples');
+    for my $i (0 .. $#cases) {
+        my ($kept, $prints, $broken, $end) = @{ $cases[$i] };
+        my @shell = $i == 1 ? ('/bin/sh', '-c') : ();
+        fresh();
+        my $good = nurse(policy($texts[$i]), [], $i == 3 ? ['/bin/cat', 'file'] : [@shell, @shell ? $kept : split ' ', $kept], { cwd => $work });
+        is($good->{out}, $prints, "nurse-pledge(3): $kept") or diag($texts[$i], $good->{err});
+        my $bad = nurse(policy($texts[$i]), [], $i == 3 ? ['/usr/bin/python3', '-c', 'import os; os.listdir("dir"); open("file")'] : [@shell, @shell ? $broken : split ' ', $broken], { cwd => $work });
+        like($bad->{code}, $end, "nurse-pledge(3): $broken") or diag($texts[$i], $bad->{err});
+        ok(!-e "$work/new", 'nurse-pledge(3): no effect');
+    }
+}
+
 done_testing();

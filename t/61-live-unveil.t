@@ -162,4 +162,28 @@ for my $way (@ways) {
     is($got->{out}, "unveil:read:r = 0\npledge:stdio rpath proc = 0\nopen:read/file = 0\nin:unveil:hidden:r = 1006\nopen:hidden/file = ENOENT\n", 'who has not promised unveil may unveil no more');
 }
 
+# --- the examples of the manual pages ------------------------------------------------------------------------------------
+sub examples { return slurp(root_dir() . "/doc/man/$_[0].3") =~ /^\.Bd -literal -offset indent\n(.*?)^\.Ed\n/msg }
+{
+    fresh();
+    my ($system_only, $given) = examples('nurse-unveil');
+    my $shell = 'cat /etc/hostname > /tmp/nurse-unveil-test && echo made; rm /tmp/nurse-unveil-test; cat /etc/ssl/openssl.cnf; ls /root; true';
+    my $got = nurse(policy($system_only), [], ['/usr/bin/sh', '-c', $shell]);
+    is($got->{out}, "made\n", 'nurse-unveil(3): the system and /tmp') or diag($got->{err});
+    like($got->{err}, qr{/etc/ssl/openssl.cnf: No such file.*/root': No such file}s, 'nurse-unveil(3): and no more');
+    $got = nurse(policy($given), ['-D', "dir=$work/read"], ['/usr/bin/cat', "$work/read/file", "$work/all/file"]);
+    is($got->{out}, "text\n", 'nurse-unveil(3): a directory that is given');
+
+    my ($policy, $source) = examples('nurse-program');
+    $source =~ s/\\e/\\/g;
+    spew("$work/knows.c", $source);
+    make_path("$work/include");
+    spew("$work/include/nurse.h", slurp(root_dir() . '/core/abi/nurse.h'));
+    my $made = run(['gcc', '-std=c11', '-pedantic', '-Wall', '-Wextra', '-Werror', "-I$work/include", '-o', "$work/knows", "$work/knows.c"]);
+    is($made->{code}, 0, 'nurse-program(3): the program is compiled') or diag($made->{err});
+    is(nurse(policy($policy), [], ["$work/knows"])->{out}, "-1\n", 'nurse-program(3): under nurse it hides');
+    my $native = run(["$work/knows"]);
+    is($native->{out} . $native->{err}, "3\nnurse_pledge: Invalid argument\n", 'nurse-program(3): natively it goes on');
+}
+
 done_testing();
