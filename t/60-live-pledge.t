@@ -113,6 +113,16 @@ for my $way (@ways) {
     is(answers(acts($policy, $class, $options, 'ptrace'))->{ptrace}, 'EPERM', "$kind: what no policy can allow fails with EPERM");
 }
 
+# --- a core file, where abort(3) leaves one
+{
+    my $limit = sub { run(['/bin/sh', '-c', 'ulimit -c unlimited; exec "$@"', 'sh', @_], { cwd => $work }) };
+    fresh();
+    my $native = answers($limit->(program('pledges'), 'core:abort'))->{'core:abort'} // 'nothing';
+    like($native, qr/\A[12]006\z/, 'natively abort ends a process, perhaps with a core file');
+    my $got = $limit->(@{ nurse_command(policy('require("nurse.pledge").interface()'), [], [program('pledges'), 'pledge:stdio proc', 'core:mkdir:new']) });
+    is(answers($got)->{'core:mkdir:new'}, $native, 'and so does a broken promise') or diag($got->{err});
+}
+
 # --- what stdio brings without rpath -------------------------------------------------------------------------------
 {
     my @fine = ('open:/dev/null:rw', 'open:/etc/localtime', 'stat:/etc/localtime', 'open:/usr/share/zoneinfo/UTC', 'raise', 'map', 'isatty', 'fstat:1', 'thread', 'readlink:/proc/self/exe');

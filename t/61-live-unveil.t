@@ -139,11 +139,14 @@ for my $way (@ways) {
         ['open:hidden/file', 0], ['in:unveil:all:r', 0], ['oldopen:hidden/file', 0], ['unveil:read:r', 0], ['open:read/file', 0], ['open:read/file:w', 'EACCES'], ['stat:hidden/file', 'ENOENT'], ['in:open:read/link', 1],
         ['in:open:read/file:p', 0], ['unveil:read:rw', 'EPERM'], ['unveil:all:rwc', 0], ['open:all/new:wc', 0], ['unveil:all/below:r', 0], ['open:all/below/file:w', 'EACCES'], ['in:unveil:hidden:r', 0],
         ['unveil:none/none/none:r', 'ENOENT'], ['unveil:all:q', 'EINVAL'], ['unveil:all:rwxcrwxc', 'EINVAL'], ['in:lock', 0], ['lock', 0], ['unveil:hidden:r', 'EPERM'], ['in:unveil:hidden:rw', 1], ['lstat:hidden/file', 'ENOENT'],
-        ['chdir:all', 0], ['open:below/file:r', 0], ['open:../hidden/file:r', 'ENOENT'],
+        ['badunveil', 'EFAULT'], ['chdir:all', 0], ['open:below/file:r', 0], ['open:../hidden/file:r', 'ENOENT'],
     );
     my $got = nurse($open, $options, [program('pledges', $class), map { $_->[0] } @list], { cwd => $work });
     is(answers($got)->{ $_->[0] } // 'nothing', $_->[1], "interface, $kind: $_->[0]") for @list;
     is($got->{code}, 0, "interface, $kind: it ends well") or diag($got->{err});
+    $got = nurse($open, $options, [program('pledges', $class), 'longunveil:100000:/', 'longunveil:5000:x', 'longunveil:300:x', 'longletters:100000:r', 'open:hidden/file'], { cwd => $work });
+    is($got->{out}, "longunveil:100000:/ = ENAMETOOLONG\nlongunveil:5000:x = ENAMETOOLONG\nlongunveil:300:x = ENAMETOOLONG\nlongletters:100000:r = EINVAL\nopen:hidden/file = 0\n",
+        "interface, $kind: texts that are too long hide nothing");
 }
 {
     fresh();

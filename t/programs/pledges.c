@@ -2,7 +2,7 @@
  * pledges: does what its arguments say, one thing each, and prints each result: the subject of the tests of nurse.pledge and nurse.unveil.
  *
  * An argument is VERB[:WORD...]; a line of output is "VERB[:WORD...] = RESULT": a number or an errno's name. "in:VERB..." does it in a child and
- * tells how that ended. Knows nurse: "pledge", "unveil" and "lock" are the calls of core/abi/nurse.h.
+ * tells how that ended, "core:VERB..." also whether it left a core file. Knows nurse: "pledge", "unveil" and "lock" are the calls of core/abi/nurse.h.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -37,14 +37,21 @@ static long do_badpledge(char **w) { (void)w; return nurse_pledge((const char *)
 static long do_unveil(char **w) { return nurse_unveil(w[0], w[1] ? w[1] : ""); }
 static long do_lock(char **w) { (void)w; return nurse_unveil_lock(); }
 
-static long do_longpledge(char **w)
+static long do_badunveil(char **w) { (void)w; return nurse_unveil((const char *)1, "r") < 0 && errno == EFAULT ? nurse_unveil("/", (const char *)1) : 0; }
+
+/* SIZE times a character */
+static char *long_text(char **w)
 {
     size_t size = (size_t)atol(w[0]);
     char *text = malloc(size + 1);
     memset(text, w[1] ? w[1][0] : ' ', size);
     text[size] = 0;
-    return nurse_pledge(text, NULL);
+    return text;
 }
+
+static long do_longpledge(char **w) { return nurse_pledge(long_text(w), NULL); }
+static long do_longunveil(char **w) { return nurse_unveil(long_text(w), "r"); }
+static long do_longletters(char **w) { return nurse_unveil("/", long_text(w)); }
 
 /* FLAGS: letters r w c t(runcate) p(ath) */
 static long do_open(char **w)
@@ -93,6 +100,7 @@ static long do_setuid(char **w) { (void)w; return setuid(getuid()); }
 static long do_settime(char **w) { struct timespec t = { 1, 0 }; (void)w; return clock_settime(CLOCK_MONOTONIC, &t); }
 static long do_kill(char **w) { (void)w; return kill(1, 0); }
 static long do_raise(char **w) { (void)w; return raise(SIGCONT); }
+static long do_abort(char **w) { (void)w; abort(); }
 static long do_ipc(char **w) { (void)w; return syscall(SYS_mq_unlink, "nurse-no-such-queue"); }
 static long do_ptrace(char **w) { (void)w; return syscall(SYS_ptrace, 0x7fff, 0, 0, 0); }
 static long do_tcsets(char **w) { struct termios t = { 0 }; (void)w; return ioctl(0, TCSETS, &t); }
@@ -186,12 +194,14 @@ static long do_threadpledge(char **w)
     return pthread_create(&thread, NULL, promise, w) || pthread_join(thread, &result) ? -1 : (long)result;
 }
 
+static int told_of_cores;    /* "core:" and not "in:" */
+
 static long ended(pid_t pid)
 {
     int status;
     if (pid < 0 || waitpid(pid, &status, __WALL) != pid)
         return -1;
-    return WIFSIGNALED(status) ? 1000 + WTERMSIG(status) : WEXITSTATUS(status);
+    return WIFSIGNALED(status) ? (told_of_cores && WCOREDUMP(status) ? 2000 : 1000) + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
 static long do_fork(char **w)
@@ -212,14 +222,14 @@ static long do_exec(char **w)
 
 static const struct { const char *name; long (*run)(char **); } verbs[] = {
     { "pledge", do_pledge }, { "badpledge", do_badpledge }, { "longpledge", do_longpledge }, { "threadpledge", do_threadpledge }, { "unveil", do_unveil },
-    { "lock", do_lock }, { "open", do_open }, { "oldopen", do_oldopen }, { "stat", do_stat }, { "lstat", do_lstat }, { "fstat", do_fstat },
+    { "lock", do_lock }, { "badunveil", do_badunveil }, { "longunveil", do_longunveil }, { "longletters", do_longletters }, { "open", do_open }, { "oldopen", do_oldopen }, { "stat", do_stat }, { "lstat", do_lstat }, { "fstat", do_fstat },
     { "access", do_access }, { "readlink", do_readlink }, { "mkdir", do_mkdir }, { "rmdir", do_rmdir }, { "unlink", do_unlink }, { "rename", do_rename },
     { "link", do_link }, { "symlink", do_symlink }, { "chmod", do_chmod }, { "chown", do_chown }, { "utime", do_utime }, { "truncate", do_truncate },
     { "mkfifo", do_mkfifo }, { "chdir", do_chdir }, { "getcwd", do_getcwd }, { "execmap", do_execmap }, { "map", do_map }, { "getpriority", do_getpriority },
     { "setrlimit", do_setrlimit }, { "setuid", do_setuid }, { "settime", do_settime }, { "kill", do_kill }, { "raise", do_raise }, { "ipc", do_ipc },
     { "ptrace", do_ptrace }, { "tcsets", do_tcsets }, { "isatty", do_isatty }, { "flock", do_flock }, { "lockf", do_lockf }, { "socket", do_socket },
     { "connect", do_connect }, { "multicast", do_multicast }, { "unix", do_unix }, { "pass", do_pass }, { "thread", do_thread }, { "fork", do_fork },
-    { "exec", do_exec },
+    { "exec", do_exec }, { "abort", do_abort },
 };
 
 static long act(char *text)
@@ -245,7 +255,7 @@ static void say(const char *what, long result)
         _exit(3);
 }
 
-/* In a child, whose end is told: its exit status, 0 when it could, else 1; or 1000 and the signal. */
+/* In a child, whose end is told: its exit status, 0 when it could, else 1; or 1000 and the signal, with "core:" 2000 if there is a core file. */
 static long in_child(char *text)
 {
     pid_t pid = fork();
@@ -275,7 +285,10 @@ int main(int argc, char **argv)
     for (int i = 1; i < argc; i++) {
         char copy[4096];
         snprintf(copy, sizeof copy, "%s", argv[i]);
-        if (strncmp(copy, "in:", 3) == 0)
+        told_of_cores = strncmp(copy, "core:", 5) == 0;
+        if (told_of_cores)
+            say(argv[i], in_child(copy + 5));
+        else if (strncmp(copy, "in:", 3) == 0)
             say(argv[i], in_child(copy + 3));
         else if (strncmp(copy, "beside:", 7) == 0)
             say(argv[i], in_sibling(copy + 7));
