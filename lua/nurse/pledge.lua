@@ -164,24 +164,38 @@ local function covers(set, part)
   return true
 end
 
--- The first of the promises in a string that is missing.
+-- The words of one of this module's own lists, taken apart once.
+local taken_apart = {}
+local function words(list)
+  if not taken_apart[list] then
+    local parts = {}
+    for word in list:gmatch "%S+" do parts[#parts + 1] = word end
+    taken_apart[list] = parts
+  end
+  return taken_apart[list]
+end
+
+-- The first of the promises in a list that is missing.
 local function lacks(has, needed)
-  for promise in needed:gmatch "%S+" do
+  for _, promise in ipairs(words(needed)) do
     if not has[promise] then return promise end
   end
 end
 
 local function has_one(has, any)
-  for promise in any:gmatch "%S+" do
+  for _, promise in ipairs(words(any)) do
     if has[promise] then return true end
   end
   return false
 end
 
--- call -> the promises that grant it, as a string
+-- call -> the promises that grant it
 local grants = {}
-for promise, calls in pairs(promises) do
-  for call in calls:gmatch "%S+" do grants[call] = grants[call] and grants[call] .. " " .. promise or promise end
+local names = {}
+for promise in pairs(promises) do names[#names + 1] = promise end
+table.sort(names)
+for _, promise in ipairs(names) do
+  for _, call in ipairs(words(promises[promise])) do grants[call] = grants[call] and grants[call] .. " " .. promise or promise end
 end
 
 -- --- paths ------------------------------------------------------------------------------------------------------

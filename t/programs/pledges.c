@@ -222,7 +222,8 @@ static long do_exec(char **w)
 
 static const struct { const char *name; long (*run)(char **); } verbs[] = {
     { "pledge", do_pledge }, { "badpledge", do_badpledge }, { "longpledge", do_longpledge }, { "threadpledge", do_threadpledge }, { "unveil", do_unveil },
-    { "lock", do_lock }, { "badunveil", do_badunveil }, { "longunveil", do_longunveil }, { "longletters", do_longletters }, { "open", do_open }, { "oldopen", do_oldopen }, { "stat", do_stat }, { "lstat", do_lstat }, { "fstat", do_fstat },
+    { "lock", do_lock }, { "badunveil", do_badunveil }, { "longunveil", do_longunveil }, { "longletters", do_longletters },
+    { "open", do_open }, { "oldopen", do_oldopen }, { "stat", do_stat }, { "lstat", do_lstat }, { "fstat", do_fstat },
     { "access", do_access }, { "readlink", do_readlink }, { "mkdir", do_mkdir }, { "rmdir", do_rmdir }, { "unlink", do_unlink }, { "rename", do_rename },
     { "link", do_link }, { "symlink", do_symlink }, { "chmod", do_chmod }, { "chown", do_chown }, { "utime", do_utime }, { "truncate", do_truncate },
     { "mkfifo", do_mkfifo }, { "chdir", do_chdir }, { "getcwd", do_getcwd }, { "execmap", do_execmap }, { "map", do_map }, { "getpriority", do_getpriority },
