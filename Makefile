@@ -111,12 +111,13 @@ man_path = $(DESTDIR)$(PREFIX)/share/man/man$(subst .,,$(suffix $(1)))/$(notdir 
 POLICIES := $(wildcard scripts/*.lua)
 install: all ## install below $(DESTDIR)$(PREFIX)
 	install -D -m 755 $(B)/nurse $(DESTDIR)$(PREFIX)/bin/nurse
+	install -D -m 644 core/abi/nurse.h $(DESTDIR)$(PREFIX)/include/nurse.h
 	install -d $(DESTDIR)$(PREFIX)/share/nurse/policies
 	$(if $(POLICIES),install -m 644 $(POLICIES) $(DESTDIR)$(PREFIX)/share/nurse/policies)
 	$(foreach page,$(MAN),install -D -m 644 $(page) $(call man_path,$(page)) &&) true
 
 uninstall: ## remove what install put there
-	rm -f $(DESTDIR)$(PREFIX)/bin/nurse $(foreach page,$(MAN),$(call man_path,$(page)))
+	rm -f $(DESTDIR)$(PREFIX)/bin/nurse $(DESTDIR)$(PREFIX)/include/nurse.h $(foreach page,$(MAN),$(call man_path,$(page)))
 	rm -f $(POLICIES:scripts/%=$(DESTDIR)$(PREFIX)/share/nurse/policies/%)
 	rmdir --ignore-fail-on-non-empty -p $(DESTDIR)$(PREFIX)/share/nurse/policies 2>/dev/null || true
 

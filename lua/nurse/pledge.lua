@@ -123,8 +123,8 @@ set_of({ 0x80086601, 0x80046601, 0x801C581F, 0x2 }, "rpath", requests)          
 set_of({ 0x40049409, 0x4020940D }, "stdio", requests)                                   -- FICLONE FICLONERANGE: a kind of copy_file_range
 
 -- Devices on which a promise grants all requests.
-local devices = { { "audio", "/dev/snd" }, { "audio", "/dev/dsp" }, { "video", "/dev/video" }, { "video", "/dev/media" }, { "drm", "/dev/dri" },
-                  { "tape", "/dev/st" }, { "tape", "/dev/nst" } }
+local devices = { { "audio", "/dev/snd/*" }, { "video", "/dev/video*" }, { "video", "/dev/media*" }, { "drm", "/dev/dri/*" },
+                  { "tape", "/dev/st[0-9]*" }, { "tape", "/dev/nst[0-9]*" } }
 
 -- fcntl(2): what the commands need that stdio doesn't grant.
 local commands = set_of({ 5, 6, 7, 12, 13, 14, 36, 37, 38, 1024, 1025 }, "flock", {})   -- F_GETLK F_SETLK F_SETLKW, F_OFD_*, F_*LEASE
@@ -164,24 +164,38 @@ local function covers(set, part)
   return true
 end
 
--- The first of the promises in a string that is missing.
+-- The words of one of this module's own lists, taken apart once.
+local taken_apart = {}
+local function words(list)
+  if not taken_apart[list] then
+    local parts = {}
+    for word in list:gmatch "%S+" do parts[#parts + 1] = word end
+    taken_apart[list] = parts
+  end
+  return taken_apart[list]
+end
+
+-- The first of the promises in a list that is missing.
 local function lacks(has, needed)
-  for promise in needed:gmatch "%S+" do
+  for _, promise in ipairs(words(needed)) do
     if not has[promise] then return promise end
   end
 end
 
 local function has_one(has, any)
-  for promise in any:gmatch "%S+" do
+  for _, promise in ipairs(words(any)) do
     if has[promise] then return true end
   end
   return false
 end
 
--- call -> the promises that grant it, as a string
+-- call -> the promises that grant it
 local grants = {}
-for promise, calls in pairs(promises) do
-  for call in calls:gmatch "%S+" do grants[call] = grants[call] and grants[call] .. " " .. promise or promise end
+local names = {}
+for promise in pairs(promises) do names[#names + 1] = promise end
+table.sort(names)
+for _, promise in ipairs(names) do
+  for _, call in ipairs(words(promises[promise])) do grants[call] = grants[call] and grants[call] .. " " .. promise or promise end
 end
 
 -- --- paths ------------------------------------------------------------------------------------------------------
@@ -324,7 +338,7 @@ local function request(call, has)
   if needed and not lacks(has, needed) then return nil end
   local path = (has.audio or has.video or has.drm or has.tape) and call.fd.path
   for _, device in ipairs(path and devices or {}) do
-    if has[device[1]] and path:sub(1, #device[2]) == device[2] then return nil end
+    if has[device[1]] and path:glob(device[2]) then return nil end
   end
   return needed and lacks(has, needed) or "tty"
 end
@@ -458,6 +472,8 @@ local function send_many(call, has) return send_messages(call, has, call.args[3]
 local function receive_message(call, has) return receive_messages(call, has, 1) end
 local function receive_many(call, has) return receive_messages(call, has, call.args[3] & 0xffffffff) end
 
+-- SO_REUSEADDR SO_SNDBUF SO_RCVBUF SO_KEEPALIVE SO_LINGER SO_PASSCRED SO_RCVLOWAT SO_RCVTIMEO SO_SNDTIMEO, and the last two of 64 bits
+local plain_options = set_of({ 2, 7, 8, 9, 13, 16, 18, 20, 21, 66, 67 }, true, {})
 local IPPROTO_IP, IPPROTO_IPV6 = 0, 41
 local function is_multicast(level, option)
   if level == IPPROTO_IP then return option >= 32 and option <= 49 end
@@ -465,7 +481,9 @@ local function is_multicast(level, option)
 end
 
 local function set_option(call, has)
-  if not has_one(has, "inet unix dns route wroute") then return has.stdio and call.args[2] == SOL_SOCKET and nil or "inet" end
+  if not has_one(has, "inet unix dns route wroute") then
+    return not (has.stdio and call.args[2] == SOL_SOCKET and plain_options[call.args[3]]) and "inet" or nil
+  end
   if has.inet and not has.mcast and is_multicast(call.args[2], call.args[3]) then return "mcast" end
 end
 
@@ -639,14 +657,14 @@ local function place(text, settings)
   after_exec = settings.exec and check(settings.exec, "exec")
   local floor = check(settings.floor or FLOOR, "floor")
   for _, set in ipairs { high or {}, after_exec or {} } do set.error = set.error or soft or nil end
-  low = high and after_exec and both(high, after_exec) or high or after_exec or floor
+  low = both(high or after_exec or floor, after_exec or high or floor)
+  low.error = nil
   if reducible then
     low = both(low, floor)
     on("prctl", function(call)
       if call.args[1] & 0xffffffff == NURSE_PR_PLEDGE then return answer(call) end
     end)
   end
-  low.error = nil
   local varies = reducible or after_exec
   place_rules(varies and promised or function() return high end)
   if varies then place_events() end

@@ -27,14 +27,15 @@ local needs = {
 }
 
 local LIMIT = 128        -- paths that a process may unveil, as OpenBSD's UNVEIL_MAX_VNODES
-local KNOWN = 1024       -- answers that a veil remembers
+local KNOWN = 1024       -- answers that the policy's veil remembers
+local KNOWN_OWN = 128    -- and that of a process, of which there may be many
 local PATH_MAX = 4096
 
 -- --- veils ------------------------------------------------------------------------------------------------
 
 -- at: canonical path -> permissions; way: directories above; known: what was found, path -> permissions or false.
-local function new_veil(old)
-  local veil = { at = {}, way = {}, known = {}, known_count = 0, count = 0 }
+local function new_veil(remembers, old)
+  local veil = { at = {}, way = {}, known = {}, known_count = 0, remembers = remembers, count = 0 }
   if old then
     for path, permissions in pairs(old.at) do veil.at[path] = permissions end
     for path in pairs(old.way) do veil.way[path] = true end
@@ -75,7 +76,7 @@ end
 local function permissions_at(veil, path)
   local here = veil.known[path]
   if here ~= nil then return here end
-  if veil.known_count >= KNOWN then forget(veil) end
+  if veil.known_count >= veil.remembers then forget(veil) end
   here = search(veil, path)
   veil.known[path] = here
   veil.known_count = veil.known_count + 1
@@ -93,7 +94,7 @@ end
 
 -- --- who has which veil -------------------------------------------------------------------------------------
 
-local policys = new_veil()    -- of the policy, for all processes
+local policys = new_veil(KNOWN)    -- of the policy, for all processes
 local active = false          -- it has a path
 local own_proc = false        -- one of them is in /proc/self
 local policy_locked = false
@@ -248,7 +249,7 @@ local function own_veil(call, path, text)
   local before = old and old.at[canonical]
   if before and permissions & ~before ~= 0 then return nil, "EPERM" end
   if old and not before and old.count >= LIMIT then return nil, "E2BIG" end
-  local veil = new_veil(old)
+  local veil = new_veil(KNOWN_OWN, old)
   add(veil, canonical, permissions)
   return veil
 end
@@ -271,7 +272,7 @@ end
 -- hides stays hidden.
 function M.interface()
   on("prctl", function(call)
-    if call.args[1] == NURSE_PR_UNVEIL then return answer(call) end
+    if call.args[1] & 0xffffffff == NURSE_PR_UNVEIL then return answer(call) end
     return call:allow()
   end)
   event("fork", function(process)

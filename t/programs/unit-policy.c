@@ -1173,6 +1173,30 @@ static void unveil_hides_the_rest(void **state)
     policy_free(policy);
 }
 
+/* As nurse sees a path, and as the process of a call does, from its working directory. */
+static void realpaths(void **state)
+{
+    struct policy *policy = new_policy(NULL);
+
+    (void)state;
+    write_script("p.lua",
+        "local path, missing = realpath '/usr/../etc/./passwd' assert(path == '/etc/passwd' and not missing)\n"
+        "path, missing = realpath '/etc/none/../x' assert(path == '/etc/x' and missing == 'ENOENT')\n"
+        "path, missing = realpath '' assert(path == nil and missing == 'ENOENT')\n"
+        "assert(not pcall(realpath, 'a\\0b') and not pcall(realpath) and select(2, realpath(('x'):rep(5000))) == 'ENAMETOOLONG')\n"
+        "on('getpid', function(call)\n"
+        "  assert(call:realpath '/usr/..' == '/' and call:realpath '.' == realpath '.' and call:realpath 'none/x' == realpath '.' .. '/none/x')\n"
+        "  return call:emulate(5)\n"
+        "end) default 'allow'");
+    capture();
+    int result = policy_add(policy, "p.lua");
+    const char *text = said();
+    if (result != 0)
+        fail_msg("%s", text);
+    assert_verdict(policy, "emulate 5", "getpid", 0);
+    policy_free(policy);
+}
+
 static void groups_are_printed(void **state)
 {
     char *text;
@@ -1237,6 +1261,7 @@ int main(void)
         cmocka_unit_test(host_stop_denies_what_follows),
         cmocka_unit_test(an_everyday_policy_works),
         cmocka_unit_test(unveil_hides_the_rest),
+        cmocka_unit_test(realpaths),
         cmocka_unit_test(groups_are_printed),
     };
 
