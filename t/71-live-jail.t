@@ -9,6 +9,7 @@ use Tries;
 use File::Basename qw(dirname);
 use File::Copy qw(copy);
 use File::Path qw(make_path remove_tree);
+use POSIX ();
 use Test::More;
 
 my $jail = base() . '/jail';
@@ -80,6 +81,18 @@ for my $way (@ways) {
     install(program('acts'), '/bin/acts');
     my $said = answers(nurse('jail', ['-D', "dir=$jail"], ["$jail/bin/acts", 'getcwd', 'cat:etc/hostname', 'cat:file', 'cat:../outside/file', 'cat:./../../etc/hostname'], { cwd => $outside }));
     is_deeply($said, { getcwd => '/', 'cat:etc/hostname' => 'inside', 'cat:file' => 'ENOENT', 'cat:../outside/file' => 'ENOENT', 'cat:./../../etc/hostname' => 'inside' }, 'started outside');
+}
+
+# --- a directory outside that the program was started with leads nowhere --------------------------------------------
+for my $way (@ways) {
+    my ($kind, $class, $options) = @$way;
+    fill();
+    install(program('tries', $class), '/bin/tries');
+    my @acts = ('readat:3:file', 'readat:3:../outside/file', 'readat:3:etc/hostname', 'readat:3:../etc/hostname', 'fchdir:3', 'read:file', 'read:../outside/file', 'read:etc/hostname');
+    my $open = sub { chdir $outside; POSIX::dup2(POSIX::open('.', 0), 3); chdir $jail };
+    is_deeply([map { s/.* = //r } split /\n/, run([program('tries', $class), @acts], { before => $open })->{out}], [0, 0, ('ENOENT') x 2, 0, 0, 0, 'ENOENT'], "$kind: natively it leads outside");
+    my $said = run(nurse_command('jail', [@$options, '-D', "dir=$jail"], ["$jail/bin/tries", @acts]), { before => $open });
+    is_deeply([map { s/.* = //r } split /\n/, $said->{out}], ['ENOENT', 'ENOENT', 0, 0, 0, 'ENOENT', 'ENOENT', 0], "$kind: in the jail it counts as the root") or diag($said->{err});
 }
 
 # --- programs of the jail: libraries, dynamic linker, #! -------------------------------------------------------------
