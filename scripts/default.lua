@@ -12,7 +12,7 @@ local zone = {}
 local function zones(letter, text)
   for dir in text:gmatch "[^:]+" do
     if dir:sub(1, 1) ~= "/" then error("default: '" .. dir .. "' is no absolute path", 0) end
-    zone[dir:match "^(/.-)/*$"] = letter
+    zone[realpath(dir) or dir] = letter
   end
 end
 zones("r", "/usr:/bin:/sbin:/lib:/lib32:/lib64:/libx32:/etc:/opt:/sys:/proc:/var/lib/dpkg:/var/cache/fontconfig")

@@ -23,8 +23,11 @@ on("@open", function(call)
     if not call.exists and not flags:has "O_CREAT" then return call:emulate(ENOENT) end
     return call:deny "EROFS"
   end
-  if flags:has "O_CREAT" and not call.exists then return call:deny "EROFS" end
-  call.flags = flags:without "O_CREAT"    -- it is there, and if it goes meanwhile it isn't made again
+  if flags:has "O_CREAT" then
+    if not call.exists then return call:deny "EROFS" end
+    if flags:has "O_EXCL" then return call:emulate(EEXIST) end
+    call.flags = flags:without "O_CREAT"    -- it is there, and if it goes meanwhile it isn't made again
+  end
   return call:allow()
 end)
 

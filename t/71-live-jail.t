@@ -9,6 +9,7 @@ use Tries;
 use File::Basename qw(dirname);
 use File::Copy qw(copy);
 use File::Path qw(make_path remove_tree);
+use IO::Socket::UNIX;
 use POSIX ();
 use Test::More;
 
@@ -54,7 +55,7 @@ my @acts = (    # act, result in the jail
     ["truncate:$outside/file:0", 'ENOENT'], ["unlink:$outside/file", 'ENOENT'], ["mkdir:$outside/dir", 'ENOENT'], ["access:$outside/file", 'ENOENT'], ["chmod:$outside/file:777", 'ENOENT'],
     ['getcwd', '/'], ['chdir:/sub/dir', 0], ['getcwd', '/sub/dir'], ['cat:../file', 'inside'], ['chdir:../../../..', 0], ['getcwd', '/'], ['readlink:/absolute', '/etc/hostname'], ['chdir:/link', 0],
     ['getcwd', '/sub'], ["chdir:$outside", 'ENOENT'], ['write:/tmp/new:text', 4], ['cat:/tmp/new', 'text'], ['count:/sub', 4], ['mkdir:/tmp/dir', 0], ['rename:/tmp/new:/tmp/dir/new', 0], ['cat:/tmp/dir/new', 'text'],
-    ['symlink:/etc/hostname:/tmp/link', 0], ['cat:/tmp/link', 'inside'], ['write:/dev/null:x', 1], ['stat:/dev/sda', 'ENOENT'], ['socket:1', 'EACCES'], ['getpid', '\d+'],
+    ['symlink:/etc/hostname:/tmp/link', 0], ['cat:/tmp/link', 'inside'], ['write:/dev/null:x', 1], ['stat:/dev/sda', 'ENOENT'], ['getpid', '\d+'],
 );
 for my $way (@ways) {
     my ($kind, $class, $options) = @$way;
@@ -93,6 +94,23 @@ for my $way (@ways) {
     is_deeply([map { s/.* = //r } split /\n/, run([program('tries', $class), @acts], { before => $open })->{out}], [0, 0, ('ENOENT') x 2, 0, 0, 0, 'ENOENT'], "$kind: natively it leads outside");
     my $said = run(nurse_command('jail', [@$options, '-D', "dir=$jail"], ["$jail/bin/tries", @acts]), { before => $open });
     is_deeply([map { s/.* = //r } split /\n/, $said->{out}], ['ENOENT', 'ENOENT', 0, 0, 0, 'ENOENT', 'ENOENT', 0], "$kind: in the jail it counts as the root") or diag($said->{err});
+}
+
+# --- unix sockets ------------------------------------------------------------------------------------------------------
+{
+    fill();
+    my @service = map { IO::Socket::UNIX->new(Local => $_, Listen => 64) or die "$_: $!" } "$jail/tmp/inside", "$outside/service";
+    symlink "$outside/service", "$jail/tmp/trap";
+    my @acts = ('connect:/tmp/inside', "connect:$outside/service", 'connect:/tmp/trap', 'connect:tmp/inside', "connect:../outside/service", 'bind:/tmp/mine', 'pair:2');
+    is_deeply([map { s/.* = //r } split /\n/, run([program('tries'), "connect:$jail/tmp/inside", "connect:$outside/service", "connect:$jail/tmp/trap", "bind:$jail/tmp/mine"])->{out}], [0, 0, 0, 0], 'natively they are all reached');
+    unlink "$jail/tmp/mine";
+    for my $way (@ways) {
+        my ($kind, $class, $options) = @$way;
+        install(program('tries', $class), '/bin/tries');
+        my $said = nurse('jail', [@$options, '-D', "dir=$jail"], ["$jail/bin/tries", @acts], { cwd => $jail });
+        is(join(' ', $said->{out} =~ / = (.*)$/mg), '0 ENOENT ENOENT 0 ENOENT EACCES 0', "$kind: a service of the jail is reached, others aren't") or diag($said->{err});
+        ok(!-e "$jail/tmp/mine" && !-e '/tmp/mine', "$kind: no socket was made");
+    }
 }
 
 # --- programs of the jail: libraries, dynamic linker, #! -------------------------------------------------------------

@@ -179,9 +179,23 @@ for my $case (@programs) {
     same_as_native($name, $command, { env => { %clean, %git }, gates => [map { [$_, $_, ['-q']] } @$policies] });
 }
 
+# --- the manual page's examples: policies and parameters as they stand -------------------------------------------
+my ($examples) = slurp('doc/man/nurse-policies.7') =~ /^\.Sh EXAMPLES\n(.*)^\.Sh/ms;
+my @lines = $examples =~ /^nurse run (.*?)-- /mg;
+cmp_ok(scalar @lines, '>=', 8, 'the manual page has examples');
+for my $line (@lines) {
+    my @words = split ' ', $line =~ s{/srv/\w+}{$other}r;
+    my @policies = grep { !/=|^-/ } @words;
+    my @parameters = map { ('-D', $_) } grep { /=/ } @words;
+    is_deeply([@{ run([build_dir() . '/nurse', 'check', @parameters, $policies[0] // 'default']) }{qw(code err)}], [0, ''], "nurse run $line");
+}
+for my $policy (map { m{([^/]+)\.lua$} } glob 'scripts/*.lua') {
+    like(slurp('doc/man/nurse-policies.7'), qr/^\.Ss \Q$policy\E$/m, "$policy has its section in the manual page");
+}
+
 # --- what is wrong with parameters is said before anything starts --------------------------------------------
 my @wrong = (['default', 'read=relative', qr/default: 'relative' is no absolute path/], ['build', 'exec=x', qr/build: 'x' is no absolute path/], ['grid', 'read=x', qr/grid: 'x' is no absolute path/],
-    ['jail', 'dir=x', qr/jail: .*absolute/], ['honeypot', 'decoys=x', qr/honeypot: .*absolute/], ['chaos', 'eintr=2', qr/chaos: -D eintr= must be between 0 and 1/], ['nonet', 'unix=maybe', qr/unix/]);
+    ['jail', 'dir=/nonexistent', qr{jail: -D dir=/nonexistent: ENOENT}], ['chaos', 'eintr=2', qr/chaos: -D eintr= must be between 0 and 1/], ['nonet', 'unix=maybe', qr/unix/]);
 for my $case (@wrong) {
     my ($policy, $parameter, $pattern) = @$case;
     my $said = nurse($policy, ['-D', $parameter], ['/bin/echo', 'started']);
