@@ -59,7 +59,7 @@ local function special(mode)
   return mode.number & 0x0c00 ~= 0 or mode:has "S_IFCHR" or mode:has "S_IFBLK"
 end
 
-local ENOENT, EEXIST = -2, -17    -- emulated: what the kernel would say is no denial to be told
+local ENOENT, EBADF, EEXIST = -2, -9, -17    -- emulated: what the kernel would say is no denial to be told
 
 on("@open", function(call)
   local flags = call.flags
@@ -93,7 +93,8 @@ on("@file mkdir mkdirat rmdir", function(call)
   local fd = call.fd or call.dirfd
   local path, newpath = call.path or fd and fd.path, call.newpath
   if call.name:find "^mkdir" and call.exists then return call:emulate(EEXIST) end
-  if not path or not may_write(path) or newpath and not may_write(newpath) then return call:deny "EACCES" end
+  if not path or path == "" then return call:emulate(EBADF) end
+  if not may_write(path) or newpath and not may_write(newpath) then return call:deny "EACCES" end
   if removes[call.name] and (zone[path] or newpath and zone[newpath]) then return call:deny "EACCES" end
   if call.mode and special(call.mode) then return call:deny "EPERM" end
   return call:allow()

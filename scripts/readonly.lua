@@ -38,7 +38,8 @@ end)
 
 -- Memory without a name (memfd) has the size that is set.
 on("ftruncate ftruncate64 fallocate", function(call)
-  if call.fd.path:find "^/memfd:" then return call:allow() end
+  local fd = call.fd
+  if fd.kind == "none" or fd.path:find "^/memfd:" then return call:allow() end
 end)
 
 -- Some attributes of a file can be set by a descriptor that is open for reading (chattr). What is for terminals (0x54..), and what asks only: FS_IOC_GETFLAGS

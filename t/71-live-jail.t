@@ -96,6 +96,15 @@ for my $way (@ways) {
     is_deeply([map { s/.* = //r } split /\n/, $said->{out}], ['ENOENT', 'ENOENT', 0, 0, 0, 'ENOENT', 'ENOENT', 0], "$kind: in the jail it counts as the root") or diag($said->{err});
 }
 
+# --- hostile arguments ------------------------------------------------------------------------------------------------
+for my $class (64, 32) {
+    fill();
+    install(program('nonsense', $class), '/bin/nonsense');
+    my $said = nurse('jail', ['-D', "dir=$jail"], ["$jail/bin/nonsense"], { cwd => $jail });
+    like($said->{out}, qr/^refused (\d+) of \1\n\z/, "$class bits: every nonsensical call fails");
+    unlike($said->{err}, qr/lua:\d+: [^\n]*; denied/, "$class bits: and no handler") or diag($said->{err});
+}
+
 # --- unix sockets ------------------------------------------------------------------------------------------------------
 {
     fill();

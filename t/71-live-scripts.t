@@ -162,6 +162,19 @@ SKIP: {
     unlink $secret;
 }
 
+# --- hostile arguments: no handler fails over them ---------------------------------------------------------------
+fresh();
+like(run([program('nonsense')], { cwd => $work })->{out}, qr/^refused (\d+) of \1\n\z/, 'natively every nonsensical call fails');
+for my $policy (map { m{([^/]+)\.lua$} } glob 'scripts/*.lua') {
+    next if $policy eq 'jail';    # it has no libraries here: its own test
+    my @options = $policy eq 'chaos' ? ('-D', 'eintr=0', '-D', 'enospc=0') : ();
+    for my $class (64, 32) {
+        my $said = nurse($policy, \@options, [program('nonsense', $class)], { cwd => $work });
+        like($said->{out}, qr/^refused (\d+) of \1\n\z/, "$policy, $class bits: every nonsensical call fails");
+        unlike($said->{err}, qr/lua:\d+: [^\n]*; denied/, "$policy, $class bits: and no handler") or diag($said->{err});
+    }
+}
+
 # --- real programs -----------------------------------------------------------------------------------------
 my %clean = (HOME => '/nonexistent', PATH => '/usr/bin:/bin', LC_ALL => 'C', GIT_CONFIG_NOSYSTEM => 1);
 my %git = map { ("GIT_${_}_NAME" => 'a', "GIT_${_}_EMAIL" => 'a@b', "GIT_${_}_DATE" => '1000000000 +0000') } qw(AUTHOR COMMITTER);
