@@ -86,7 +86,12 @@ on("access faccessat faccessat2", function(call)    -- the truth about these ope
 end)
 
 -- Changing names and attributes, by path or by descriptor. A hard link or a rename needs both ends: a file must not be moved
--- to where it could be read. The directory itself stays where it is.
+-- to where it could be read. What the zones above name, and what it lies in, stays where it is.
+local function holds(path)
+  for dir in pairs(zone) do
+    if dir:under(path) then return true end
+  end
+end
 local removes = { rename = true, renameat = true, renameat2 = true, rmdir = true, unlink = true, unlinkat = true }
 allow "umask flock sync syncfs ftruncate ftruncate64 fallocate inotify_init inotify_init1 inotify_rm_watch"
 on("@file mkdir mkdirat rmdir", function(call)
@@ -95,7 +100,7 @@ on("@file mkdir mkdirat rmdir", function(call)
   if call.name:find "^mkdir" and call.exists then return call:emulate(EEXIST) end
   if not path or path == "" then return call:emulate(EBADF) end
   if not may_write(path) or newpath and not may_write(newpath) then return call:deny "EACCES" end
-  if removes[call.name] and (zone[path] or newpath and zone[newpath]) then return call:deny "EACCES" end
+  if removes[call.name] and (holds(path) or newpath and holds(newpath)) then return call:deny "EACCES" end
   if call.mode and special(call.mode) then return call:deny "EPERM" end
   return call:allow()
 end)

@@ -43,6 +43,9 @@ tries('default: -D read=', 'default', ['-D', "read=$other"], [
     ["read:$other/file", 0, 0], ["write:$other/file", 0, 'EACCES'], ["fchmod:$other/file:600", 0, 'EACCES'], ["chattr:$other/file", '0|ENOTTY|EOPNOTSUPP|EPERM', 'ENOTTY'],
 ], { look => sub { is((stat "$other/file")[2] & 0777, $_[1] ? 0644 : 0600, "$_[0]: the mode") } });
 tries('default: -D write=', 'default', ['-D', "write=$other"], [["write:$other/file", 0, 0], ["create:$other/new", 0, 0], ["rmdir:$other", 'ENOTEMPTY', 'EACCES']]);
+tries('default: a part that may only be read', 'default', ['-D', "write=$other", '-D', "read=$other/a/b"], [
+    ["read:$other/a/b/file", 0, 0], ["create:$other/a/new", 0, 0], ["write:$other/a/b/file", 0, 'EACCES'], ["rename:$other/a:$other/moved", 0, 'EACCES'], ["unlink:$other/moved/new", 0, 'ENOENT'],
+], { setup => sub { mkdir "$other/$_" for 'a', 'a/b'; spew("$other/a/b/file", 'x') }, look => sub { is(-e "$other/a/b/file" ? 1 : 0, $_[1], "$_[0]: the place") } });
 tries('default: processes', 'default', [], [
     ["kill:$victim", 0, 'EPERM'], ["kill:-$victim", 0, 'EPERM'], ["pidfd:$victim", 0, 'EPERM'], ["setown:$victim", 0, 'EPERM'], ["limit:$victim", 0, 'EPERM'],
     ["affinity:$victim", 0, 'EPERM'], ["nice:$victim", 0, 'EPERM'], ["setpgid:$victim", 0, 'EPERM'], ["read:/proc/$victim/environ", 0, 'EACCES'],
