@@ -122,6 +122,17 @@ for my $class (64, 32) {
     }
 }
 
+# --- with other policies behind it ------------------------------------------------------------------------------------
+{
+    fill();
+    install(program('tries'), '/bin/tries');
+    my $say = sub { my ($policies, @acts) = @_; return join ' ', nurse($policies, ['-q', '-D', "dir=$jail", '-D', "write=$jail"], ["$jail/bin/tries", @acts], { cwd => $jail })->{out} =~ / = (.*)$/mg };
+    is($say->(['jail', 'fakeroot'], 'chown:/absolute:3:4', 'chown:/sub/file:5:6', 'owner:sub/file', 'fstat:/link/file'), '0 0 5:6 100644 0:0 5:6 100644', 'jail and fakeroot');
+    is($say->(['jail', 'readonly'], 'read:/absolute', 'create:/tmp/new', 'write:/sub/file'), '0 EROFS EROFS', 'jail and readonly');
+    is($say->(['jail', 'default'], 'read:/absolute', 'create:/tmp/new', "read:$outside/file", 'socket:2:1'), '0 0 ENOENT EACCES', 'jail and default');
+    ok(-e "$jail/tmp/new" && (stat "$jail/sub/file")[4] == $>, 'what was made is in the jail, owners are the true ones');
+}
+
 # --- programs of the jail: libraries, dynamic linker, #! -------------------------------------------------------------
 {
     fill();

@@ -203,7 +203,7 @@ for my $line (@lines) {
     my @words = split ' ', $line =~ s{/srv/\w+}{$other}r;
     my @policies = grep { !/=|^-/ } @words;
     my @parameters = map { ('-D', $_) } grep { /=/ } @words;
-    is_deeply([@{ run([build_dir() . '/nurse', 'check', @parameters, $policies[0] // 'default']) }{qw(code err)}], [0, ''], "nurse run $line");
+    is_deeply([@{ run([build_dir() . '/nurse', 'check', @parameters, $_]) }{qw(code err)}], [0, ''], "nurse run $line: $_") for @policies ? @policies : 'default';
 }
 for my $policy (map { m{([^/]+)\.lua$} } glob 'scripts/*.lua') {
     like(slurp('doc/man/nurse-policies.7'), qr/^\.Ss \Q$policy\E$/m, "$policy has its section in the manual page");
