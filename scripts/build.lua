@@ -9,7 +9,7 @@
 local places = { "/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", param("cwd", "/") }
 for dir in param("exec", ""):gmatch "[^:]+" do
   if dir:sub(1, 1) ~= "/" then error("build: '" .. dir .. "' is no absolute path", 0) end
-  places[#places + 1] = dir
+  places[#places + 1] = realpath(dir) or dir
 end
 for i = #places, 1, -1 do
   if places[i] == "/" then table.remove(places, i) end    -- started in the root directory, that is not "here"

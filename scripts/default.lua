@@ -12,7 +12,7 @@ local zone = {}
 local function zones(letter, text)
   for dir in text:gmatch "[^:]+" do
     if dir:sub(1, 1) ~= "/" then error("default: '" .. dir .. "' is no absolute path", 0) end
-    zone[dir:match "^(/.-)/*$"] = letter
+    zone[realpath(dir) or dir] = letter
   end
 end
 zones("r", "/usr:/bin:/sbin:/lib:/lib32:/lib64:/libx32:/etc:/opt:/sys:/proc:/var/lib/dpkg:/var/cache/fontconfig")
@@ -59,7 +59,7 @@ local function special(mode)
   return mode.number & 0x0c00 ~= 0 or mode:has "S_IFCHR" or mode:has "S_IFBLK"
 end
 
-local ENOENT, EEXIST = -2, -17    -- emulated: what the kernel would say is no denial to be told
+local ENOENT, EBADF, EEXIST = -2, -9, -17    -- emulated: what the kernel would say is no denial to be told
 
 on("@open", function(call)
   local flags = call.flags
@@ -86,15 +86,21 @@ on("access faccessat faccessat2", function(call)    -- the truth about these ope
 end)
 
 -- Changing names and attributes, by path or by descriptor. A hard link or a rename needs both ends: a file must not be moved
--- to where it could be read. The directory itself stays where it is.
+-- to where it could be read. What the zones above name, and what it lies in, stays where it is.
+local function holds(path)
+  for dir in pairs(zone) do
+    if dir:under(path) then return true end
+  end
+end
 local removes = { rename = true, renameat = true, renameat2 = true, rmdir = true, unlink = true, unlinkat = true }
 allow "umask flock sync syncfs ftruncate ftruncate64 fallocate inotify_init inotify_init1 inotify_rm_watch"
 on("@file mkdir mkdirat rmdir", function(call)
   local fd = call.fd or call.dirfd
   local path, newpath = call.path or fd and fd.path, call.newpath
   if call.name:find "^mkdir" and call.exists then return call:emulate(EEXIST) end
-  if not path or not may_write(path) or newpath and not may_write(newpath) then return call:deny "EACCES" end
-  if removes[call.name] and (zone[path] or newpath and zone[newpath]) then return call:deny "EACCES" end
+  if not path or path == "" then return call:emulate(EBADF) end
+  if not may_write(path) or newpath and not may_write(newpath) then return call:deny "EACCES" end
+  if removes[call.name] and (holds(path) or newpath and holds(newpath)) then return call:deny "EACCES" end
   if call.mode and special(call.mode) then return call:deny "EPERM" end
   return call:allow()
 end)

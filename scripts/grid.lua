@@ -10,7 +10,7 @@
 local read = {}
 for dir in param("read", ""):gmatch "[^:]+" do
   if dir:sub(1, 1) ~= "/" then error("grid: '" .. dir .. "' is no absolute path", 0) end
-  read[#read + 1] = dir
+  read[#read + 1] = realpath(dir) or dir
 end
 
 -- Libraries are what lies in the system's places for them and is called so; the linker's cache tells where.

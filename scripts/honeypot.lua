@@ -9,8 +9,8 @@
 -- Else it has what `default` gives: it reads the system, and writes here (but to the decoys) and in /tmp. -D read=, -D write= work as there.
 
 local cwd = param("cwd", "/")
-local decoys = param("decoys", (cwd == "/" and "" or cwd) .. "/decoys"):match "^(.-)/*$"
-if decoys:sub(1, 1) ~= "/" then error("honeypot: -D decoys= must be an absolute path", 0) end
+local decoys, missing = realpath(param("decoys", "decoys"))
+if missing then event("start", function() log("honeypot: no decoys: %s: %s", decoys, missing) end) end
 
 -- What is worth stealing: a path below one of these. "**" stands for any number of names.
 local bait = {

@@ -8,11 +8,11 @@
 --
 -- The very first program is found before there is a jail, so name it by its path outside. If it is dynamic, it gets the machine's dynamic linker, and
 -- its libraries from the jail: that works where both are of one release. Start static programs (busybox), or let one start the rest.
--- There is no /proc but one that is mounted in the jail. Unix sockets, whose addresses are paths, can't be made, but connected pairs. No limits
--- else: -p jail -p nonet cuts the network too.
+-- There is no /proc but one that is mounted in the jail. Of unix sockets, whose addresses are paths, those in the jail can be connected to, but none
+-- can be made there. No limits else: -p jail -p nonet cuts the network too.
 
-local dir = param("dir", param "cwd"):match "^(.-)/*$"
-if dir:sub(1, 1) ~= "/" then error("jail: -D dir= must be an absolute path, and not /", 0) end
+local dir, missing = realpath(param("dir", "."))
+if missing or dir == "/" then error("jail: -D dir=" .. param("dir", ".") .. ": " .. (missing or "the root is no jail"), 0) end
 
 local devices = {}
 for name in ("null zero full random urandom tty"):gmatch "%a+" do devices["/dev/" .. name] = true end
@@ -43,9 +43,14 @@ after("readlink readlinkat", function(call, result)
   if result > 0 and call.path:find "/proc/%d+/" and call.buf:under(dir) then return rewrite(call, inside(call.buf)) end
 end)
 
-on("socket socketpair", function(call)
-  local family, kind = call.args[1] & 0xffffffff, call.args[2] & 15
-  if family == 1 and (call.name == "socket" or kind == 2) then return call:deny "EACCES" end    -- AF_UNIX; SOCK_DGRAM could send to any address
+-- The address of a unix socket is a path, or a name ("@...") that all of the machine share. No server can be made: its address would be a path outside.
+on("connect sendto sendmsg sendmmsg bind", function(call)
+  local addr = call.addr
+  if not addr or addr.family ~= "AF_UNIX" then return nil end
+  if call.name == "bind" then return call:deny "EACCES" end
+  call:within(dir)
+  addr = call.addr
+  if not addr.path:under(dir) then return call:deny "ECONNREFUSED" end
 end)
 deny("statmount listmount chroot pivot_root", "EPERM")
 

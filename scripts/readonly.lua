@@ -23,8 +23,11 @@ on("@open", function(call)
     if not call.exists and not flags:has "O_CREAT" then return call:emulate(ENOENT) end
     return call:deny "EROFS"
   end
-  if flags:has "O_CREAT" and not call.exists then return call:deny "EROFS" end
-  call.flags = flags:without "O_CREAT"    -- it is there, and if it goes meanwhile it isn't made again
+  if flags:has "O_CREAT" then
+    if not call.exists then return call:deny "EROFS" end
+    if flags:has "O_EXCL" then return call:emulate(EEXIST) end
+    call.flags = flags:without "O_CREAT"    -- it is there, and if it goes meanwhile it isn't made again
+  end
   return call:allow()
 end)
 
@@ -35,7 +38,8 @@ end)
 
 -- Memory without a name (memfd) has the size that is set.
 on("ftruncate ftruncate64 fallocate", function(call)
-  if call.fd.path:find "^/memfd:" then return call:allow() end
+  local fd = call.fd
+  if fd.kind == "none" or fd.path:find "^/memfd:" then return call:allow() end
 end)
 
 -- Some attributes of a file can be set by a descriptor that is open for reading (chattr). What is for terminals (0x54..), and what asks only: FS_IOC_GETFLAGS

@@ -9,6 +9,8 @@ use Tries;
 use File::Basename qw(dirname);
 use File::Copy qw(copy);
 use File::Path qw(make_path remove_tree);
+use IO::Socket::UNIX;
+use POSIX ();
 use Test::More;
 
 my $jail = base() . '/jail';
@@ -53,7 +55,7 @@ my @acts = (    # act, result in the jail
     ["truncate:$outside/file:0", 'ENOENT'], ["unlink:$outside/file", 'ENOENT'], ["mkdir:$outside/dir", 'ENOENT'], ["access:$outside/file", 'ENOENT'], ["chmod:$outside/file:777", 'ENOENT'],
     ['getcwd', '/'], ['chdir:/sub/dir', 0], ['getcwd', '/sub/dir'], ['cat:../file', 'inside'], ['chdir:../../../..', 0], ['getcwd', '/'], ['readlink:/absolute', '/etc/hostname'], ['chdir:/link', 0],
     ['getcwd', '/sub'], ["chdir:$outside", 'ENOENT'], ['write:/tmp/new:text', 4], ['cat:/tmp/new', 'text'], ['count:/sub', 4], ['mkdir:/tmp/dir', 0], ['rename:/tmp/new:/tmp/dir/new', 0], ['cat:/tmp/dir/new', 'text'],
-    ['symlink:/etc/hostname:/tmp/link', 0], ['cat:/tmp/link', 'inside'], ['write:/dev/null:x', 1], ['stat:/dev/sda', 'ENOENT'], ['socket:1', 'EACCES'], ['getpid', '\d+'],
+    ['symlink:/etc/hostname:/tmp/link', 0], ['cat:/tmp/link', 'inside'], ['write:/dev/null:x', 1], ['stat:/dev/sda', 'ENOENT'], ['getpid', '\d+'],
 );
 for my $way (@ways) {
     my ($kind, $class, $options) = @$way;
@@ -80,6 +82,55 @@ for my $way (@ways) {
     install(program('acts'), '/bin/acts');
     my $said = answers(nurse('jail', ['-D', "dir=$jail"], ["$jail/bin/acts", 'getcwd', 'cat:etc/hostname', 'cat:file', 'cat:../outside/file', 'cat:./../../etc/hostname'], { cwd => $outside }));
     is_deeply($said, { getcwd => '/', 'cat:etc/hostname' => 'inside', 'cat:file' => 'ENOENT', 'cat:../outside/file' => 'ENOENT', 'cat:./../../etc/hostname' => 'inside' }, 'started outside');
+}
+
+# --- a directory outside that the program was started with leads nowhere --------------------------------------------
+for my $way (@ways) {
+    my ($kind, $class, $options) = @$way;
+    fill();
+    install(program('tries', $class), '/bin/tries');
+    my @acts = ('readat:3:file', 'readat:3:../outside/file', 'readat:3:etc/hostname', 'readat:3:../etc/hostname', 'fchdir:3', 'read:file', 'read:../outside/file', 'read:etc/hostname');
+    my $open = sub { chdir $outside; POSIX::dup2(POSIX::open('.', 0), 3); chdir $jail };
+    is_deeply([map { s/.* = //r } split /\n/, run([program('tries', $class), @acts], { before => $open })->{out}], [0, 0, ('ENOENT') x 2, 0, 0, 0, 'ENOENT'], "$kind: natively it leads outside");
+    my $said = run(nurse_command('jail', [@$options, '-D', "dir=$jail"], ["$jail/bin/tries", @acts]), { before => $open });
+    is_deeply([map { s/.* = //r } split /\n/, $said->{out}], ['ENOENT', 'ENOENT', 0, 0, 0, 'ENOENT', 'ENOENT', 0], "$kind: in the jail it counts as the root") or diag($said->{err});
+}
+
+# --- hostile arguments ------------------------------------------------------------------------------------------------
+for my $class (64, 32) {
+    fill();
+    install(program('nonsense', $class), '/bin/nonsense');
+    my $said = nurse('jail', ['-D', "dir=$jail"], ["$jail/bin/nonsense"], { cwd => $jail });
+    like($said->{out}, qr/^refused (\d+) of \1\n\z/, "$class bits: every nonsensical call fails");
+    unlike($said->{err}, qr/lua:\d+: [^\n]*; denied/, "$class bits: and no handler") or diag($said->{err});
+}
+
+# --- unix sockets ------------------------------------------------------------------------------------------------------
+{
+    fill();
+    my @service = map { IO::Socket::UNIX->new(Local => $_, Listen => 64) or die "$_: $!" } "$jail/tmp/inside", "$outside/service";
+    symlink "$outside/service", "$jail/tmp/trap";
+    my @acts = ('connect:/tmp/inside', "connect:$outside/service", 'connect:/tmp/trap', 'connect:tmp/inside', "connect:../outside/service", 'bind:/tmp/mine', 'pair:2');
+    is_deeply([map { s/.* = //r } split /\n/, run([program('tries'), "connect:$jail/tmp/inside", "connect:$outside/service", "connect:$jail/tmp/trap", "bind:$jail/tmp/mine"])->{out}], [0, 0, 0, 0], 'natively they are all reached');
+    unlink "$jail/tmp/mine";
+    for my $way (@ways) {
+        my ($kind, $class, $options) = @$way;
+        install(program('tries', $class), '/bin/tries');
+        my $said = nurse('jail', [@$options, '-D', "dir=$jail"], ["$jail/bin/tries", @acts], { cwd => $jail });
+        is(join(' ', $said->{out} =~ / = (.*)$/mg), '0 ENOENT ENOENT 0 ENOENT EACCES 0', "$kind: a service of the jail is reached, others aren't") or diag($said->{err});
+        ok(!-e "$jail/tmp/mine" && !-e '/tmp/mine', "$kind: no socket was made");
+    }
+}
+
+# --- with other policies behind it ------------------------------------------------------------------------------------
+{
+    fill();
+    install(program('tries'), '/bin/tries');
+    my $say = sub { my ($policies, @acts) = @_; return join ' ', nurse($policies, ['-q', '-D', "dir=$jail", '-D', "write=$jail"], ["$jail/bin/tries", @acts], { cwd => $jail })->{out} =~ / = (.*)$/mg };
+    is($say->(['jail', 'fakeroot'], 'chown:/absolute:3:4', 'chown:/sub/file:5:6', 'owner:sub/file', 'fstat:/link/file'), '0 0 5:6 100644 0:0 5:6 100644', 'jail and fakeroot');
+    is($say->(['jail', 'readonly'], 'read:/absolute', 'create:/tmp/new', 'write:/sub/file'), '0 EROFS EROFS', 'jail and readonly');
+    is($say->(['jail', 'default'], 'read:/absolute', 'create:/tmp/new', "read:$outside/file", 'socket:2:1'), '0 0 ENOENT EACCES', 'jail and default');
+    ok(-e "$jail/tmp/new" && (stat "$jail/sub/file")[4] == $>, 'what was made is in the jail, owners are the true ones');
 }
 
 # --- programs of the jail: libraries, dynamic linker, #! -------------------------------------------------------------

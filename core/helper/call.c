@@ -304,7 +304,8 @@ static int call_resolve_descriptor(struct call *call, struct call_path *path, co
 
     path->pin.fd = -1;
     path->pin.error = 0;
-    path->pin.name[0] = '\0';
+    path->pin.exists = path->pin.named = false;
+    path->pin.name[0] = path->pin.canonical[0] = '\0';    /* the call is used again: nothing of an earlier one must show */
     path->resolved = true;
     if (path->dirfd == AT_FDCWD)
         return path_resolve(view, AT_FDCWD, ".", PATH_FOLLOW, &path->pin);

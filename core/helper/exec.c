@@ -466,10 +466,11 @@ int exec_begin(struct call *call, int64_t *value)
     *value = call->slot ? exec_find(call, &exec->program) : -EAGAIN;
     if (*value == -ENOEXEC)
         *value = exec_odd(call);
-    if (!*value)
+    if (exec->program) {    /* found: *value is 0 */
         *value = exec_strings(call, exec);
-    if (!*value && spawn_image(call->process->sandbox, exec->program->arch) < 0)
-        *value = -ENOMEM;
+        if (!*value && spawn_image(call->process->sandbox, exec->program->arch) < 0)
+            *value = -ENOMEM;
+    }
     if (*value || flags & CHECK_ONLY) {
         exec_free(exec);
         return 1;

@@ -192,6 +192,16 @@ static long try_fchmod(char **w)
     return fd < 0 ? fd : closing(fd, fchmod(fd, (mode_t)strtol(w[1], NULL, 8)));
 }
 
+/* Below a directory that the program was started with, and from there as its working directory. */
+static long try_readat(char **w)
+{
+    int fd = openat(number(w[0]), w[1], O_RDONLY);
+
+    return fd < 0 ? fd : closing(fd, 0);
+}
+
+static long try_fchdir(char **w) { return fchdir(number(w[0])); }
+
 /* What chattr does, with a descriptor that is open for reading: the flags that the file has, plus "no dump". */
 static long try_chattr(char **w)
 {
@@ -295,7 +305,7 @@ static const struct { const char *name; int words; long (*run)(char **); } verbs
     { "unlink", 1, try_unlink }, { "rename", 2, try_rename }, { "link", 2, try_link }, { "symlink", 2, try_symlink }, { "chmod", 2, try_chmod },
     { "utime", 1, try_utime }, { "truncate", 1, try_truncate }, { "device", 1, try_device }, { "fifo", 1, try_fifo }, { "access", 2, try_access },
     { "chown", 3, try_chown }, { "fchmod", 2, try_fchmod }, { "chattr", 1, try_chattr }, { "memfd", 0, try_memfd }, { "readlink", 1, try_readlink },
-    { "exec", 1, try_exec }, { "owner", 1, try_owner }, { "statx", 1, try_statx }, { "fstat", 1, try_fstat }, { "ids", 0, try_ids },
+    { "exec", 1, try_exec }, { "readat", 2, try_readat }, { "fchdir", 1, try_fchdir }, { "owner", 1, try_owner }, { "statx", 1, try_statx }, { "fstat", 1, try_fstat }, { "ids", 0, try_ids },
     { "setuid", 1, try_setuid }, { "seteuid", 1, try_seteuid }, { "setgroups", 0, try_setgroups }, { "keys", 0, try_keys },
 };
 
