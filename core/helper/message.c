@@ -3,7 +3,7 @@
  *
  * Runs in the helper. The program is not believed: header, vectors and data are each read once, bounded; what was read is what is judged, and what
  * the call then executes: one vector of the helper's copy, one header that points to it. A message that nobody looked at stays the program's.
- * sendmmsg(2) whose first message was looked at sends that one alone, as it may: its caller goes on with the rest. Test: t/36-live-messages.t.
+ * sendmmsg(2) whose first message was looked at sends that one alone, as it may: its caller goes on with the rest. Tests: t/36-live-messages.t, t/55-attack-decoders.t.
  */
 #include <errno.h>
 #include <string.h>
