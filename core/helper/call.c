@@ -225,8 +225,8 @@ int call_fetch(struct call *call)
 {
     for (int i = 0; i < 6; i++) {
         const struct abi_arg *arg = &call->row->args[i];
-        const void *bytes;
-        size_t count;
+        const void *bytes = NULL;
+        size_t count = 0;
         int error = 0;
 
         if (is_path(arg->type) && call->path_count < CALL_PATHS)
@@ -537,6 +537,9 @@ static int call_fetch_bytes(struct call *call, int i, const void **bytes, size_t
         if (error)
             return error;
         if (extent > CALL_BYTES_MAX) {
+            error = message_cut(call);
+            if (error)
+                return error;
             extent = CALL_BYTES_MAX;
             call->args[i + 1] = extent;
         }
