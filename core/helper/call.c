@@ -543,6 +543,9 @@ static int call_fetch_bytes(struct call *call, int i, const void **bytes, size_t
         if (error)
             return error;
         if (extent > CALL_BYTES_MAX) {
+            error = message_cut(call);
+            if (error)
+                return error;
             extent = CALL_BYTES_MAX;
             call->args[i + 1] = extent;
         }

@@ -104,6 +104,8 @@ bool call_is_message(const struct call *call);
 /* Take note that argument i could not be copied; returns the error. -ENODATA: it is none, there is nothing to copy. */
 int call_faulted(struct call *call, int i, int error);
 
+/* Data longer than what is copied: 0 when the call may be cut as a short write is, -EMSGSIZE when that would make another message of it. */
+int message_cut(const struct call *call);
 /* message.c: call_bytes() and call_set_bytes() of vectors and messages. */
 int message_bytes(struct call *call, int i, const void **bytes, size_t *count);
 int message_set_bytes(struct call *call, int i, const void *bytes, size_t count);

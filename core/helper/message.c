@@ -3,11 +3,13 @@
  *
  * Runs in the helper. The program is not believed: header, vectors and data are each read once, bounded; what was read is what is judged, and what
  * the call then executes: one vector of the helper's copy, one header that points to it. A message that nobody looked at stays the program's.
- * sendmmsg(2) whose first message was looked at sends that one alone, as it may: its caller goes on with the rest. Test: t/36-live-messages.t.
+ * sendmmsg(2) whose first message was looked at sends that one alone, as it may: its caller goes on with the rest. Tests: t/36-live-messages.t, t/55-attack-decoders.t.
  */
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "core/helper/call_private.h"
 #include "core/helper/memory.h"
@@ -50,10 +52,22 @@ static int message_check(const struct call *call, const uint64_t *words, size_t 
     return error;
 }
 
+int message_cut(const struct call *call)
+{
+    int fd = (int)syscall(SYS_pidfd_getfd, call->process->pidfd, (int)call->args[0], 0), type = SOCK_STREAM;
+    socklen_t size = sizeof type;
+
+    if (!call_is_message(call) || fd < 0)
+        return 0;    /* what is no descriptor is the kernel's to refuse */
+    getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size);
+    close(fd);
+    return type == SOCK_STREAM ? 0 : -EMSGSIZE;
+}
+
 /* Append the data of the vectors, as far as there is room and memory. Returns 0, or -errno when there is none at all, or not all of a message. */
 static int message_append(const struct call *call, const uint64_t *words, size_t vectors, uint8_t *room, uint32_t *count)
 {
-    for (size_t i = 0; i < vectors && *count < CALL_BYTES_MAX; i++) {
+    for (size_t i = 0; i < vectors; i++) {
         uint64_t length = words[2 * i + 1];
         size_t left = CALL_BYTES_MAX - *count, wanted = length < left ? length : left;
         ssize_t n = wanted ? memory_read(call->tid, words[2 * i], room + *count, wanted) : 0;
@@ -63,6 +77,8 @@ static int message_append(const struct call *call, const uint64_t *words, size_t
         *count += (uint32_t)n;
         if ((size_t)n < wanted)
             return call_is_message(call) ? -EFAULT : 0;
+        if (wanted < length)
+            return message_cut(call);
     }
     return 0;
 }

@@ -2,7 +2,7 @@
  * order: an allowed call as the trustee will execute it.
  *
  * Runs in the helper. Every pointer whose target was judged is replaced by the helper's copy in the order window, every path by the spelling
- * of its pin, so that what was checked is what is executed. Test: t/50-attack-flip.t.
+ * of its pin, so that what was checked is what is executed. Tests: t/50-attack-flip.t, t/54-attack-paths.t.
  */
 #include <errno.h>
 #include <fcntl.h>

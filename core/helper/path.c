@@ -3,7 +3,7 @@
  *
  * Runs in the helper, once per path of a call. Believes openat2 and the link texts of /proc/self/fd, nothing else. One openat2 and one
  * readlink answer the common case; it is only valid while the kernel's answer does not depend on who asks. Whatever may depend on that
- * (magic links, /proc/self) and every error but a plain ENOENT goes to walk.c. Proven by t/programs/unit-path.c.
+ * (magic links, /proc/self) and every error but a plain ENOENT goes to walk.c. Proven by t/programs/unit-path.c, t/54-attack-paths.t.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -211,7 +211,8 @@ extern const char fuzz_sites[];
 
 static long by_gate(long nr, const long a[6])
 {
-    register long r10 __asm__("r10") = a[3], r8 __asm__("r8") = a[4], r9 __asm__("r9") = a[5];
+    const long d = a[3], e = a[4], f = a[5];
+    register long r10 __asm__("r10") = d, r8 __asm__("r8") = e, r9 __asm__("r9") = f;
     long result;
 
     __asm__ volatile("sub $128, %%rsp\n\tcall *%%rax\n\tadd $128, %%rsp"    /* the red zone */
