@@ -69,6 +69,7 @@ my @promises = (
     ['proc',      'stdio',                   'setrlimit',              '0',      '(?:prlimit64|setrlimit)'],
     ['exec',      'stdio',                   'exec',                   undef,    'execve'],
     ['prot_exec', 'stdio',                   'execmap',                '0',      'mmap'],
+    ['prot_exec', 'stdio',                   'oldmap',                 '0',      'mmap'],
     ['settime',   'stdio',                   'settime',                'EINVAL', 'clock_settime'],
     ['ps',        'stdio',                   'open:/proc/1/stat',      '0',      'open', 'rpath'],
     ['vminfo',    'stdio',                   'open:/proc/meminfo',     '0',      'open', 'rpath'],

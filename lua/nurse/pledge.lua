@@ -318,7 +318,6 @@ end
 local PROT_WRITE, PROT_EXEC, MAP_ANONYMOUS = 2, 4, 32
 local function map(call, has)
   if has.prot_exec then return nil end
-  if call.name == "mmap" and call.arch == "i386" then return "prot_exec" end    -- its arguments lie in memory
   local prot = call.args[3]
   if prot & PROT_EXEC == 0 then return nil end
   if prot & PROT_WRITE == 0 and call.args[4] & MAP_ANONYMOUS == 0 then

@@ -93,6 +93,18 @@ static long do_mkfifo(char **w) { return mkfifo(w[0], 0644); }
 static long do_chdir(char **w) { return chdir(w[0]); }
 static long do_getcwd(char **w) { char to[4096]; (void)w; return syscall(SYS_getcwd, to, sizeof to) < 0 ? -1 : 0; }
 static long do_execmap(char **w) { (void)w; return mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED ? -1 : 0; }
+/* i386's first mmap, whose arguments lie in memory; elsewhere the same as execmap. */
+static long do_oldmap(char **w)
+{
+#ifdef __i386__
+    unsigned arguments[6] = { 0, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, (unsigned)-1, 0 };
+    (void)w;
+    return syscall(SYS_mmap, arguments) == -1 ? -1 : 0;
+#else
+    return do_execmap(w);
+#endif
+}
+
 static long do_map(char **w) { (void)w; return mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED ? -1 : 0; }
 static long do_getpriority(char **w) { (void)w; errno = 0; return getpriority(PRIO_PROCESS, 0) == -1 && errno ? -1 : 0; }
 static long do_setrlimit(char **w) { struct rlimit r; (void)w; return getrlimit(RLIMIT_CORE, &r) ? -1 : setrlimit(RLIMIT_CORE, &r); }
@@ -226,7 +238,7 @@ static const struct { const char *name; long (*run)(char **); } verbs[] = {
     { "open", do_open }, { "oldopen", do_oldopen }, { "stat", do_stat }, { "lstat", do_lstat }, { "fstat", do_fstat },
     { "access", do_access }, { "readlink", do_readlink }, { "mkdir", do_mkdir }, { "rmdir", do_rmdir }, { "unlink", do_unlink }, { "rename", do_rename },
     { "link", do_link }, { "symlink", do_symlink }, { "chmod", do_chmod }, { "chown", do_chown }, { "utime", do_utime }, { "truncate", do_truncate },
-    { "mkfifo", do_mkfifo }, { "chdir", do_chdir }, { "getcwd", do_getcwd }, { "execmap", do_execmap }, { "map", do_map }, { "getpriority", do_getpriority },
+    { "mkfifo", do_mkfifo }, { "chdir", do_chdir }, { "getcwd", do_getcwd }, { "execmap", do_execmap }, { "map", do_map }, { "oldmap", do_oldmap }, { "getpriority", do_getpriority },
     { "setrlimit", do_setrlimit }, { "setuid", do_setuid }, { "settime", do_settime }, { "kill", do_kill }, { "raise", do_raise }, { "ipc", do_ipc },
     { "ptrace", do_ptrace }, { "tcsets", do_tcsets }, { "isatty", do_isatty }, { "flock", do_flock }, { "lockf", do_lockf }, { "socket", do_socket },
     { "connect", do_connect }, { "multicast", do_multicast }, { "unix", do_unix }, { "pass", do_pass }, { "thread", do_thread }, { "fork", do_fork },
