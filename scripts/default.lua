@@ -1,7 +1,8 @@
 -- default: the policy of a run without -p: to try a program that you don't know. Start it in a directory of its own.
 --
 --   reads     the system (/usr, /etc, /opt...), the current directory and /tmp; no homes, no passwords and keys
---   writes    the current directory and /tmp. The root directory, homes and the system's directories as a whole don't count as one to work in
+--   writes    the current directory and /tmp. In a home, what begins with a dot stays closed; the root and the system's directories as a whole
+--             don't count as one to work in
 --   network   none, not even to this machine, by no kind of socket
 --   others    no signals to processes outside, no change of their limits or priorities, no other terminals, no key rings, no device nodes
 --
@@ -20,7 +21,8 @@ zones("-", "/etc/shadow:/etc/shadow-:/etc/gshadow:/etc/gshadow-:/etc/security/op
 zones("-", "/etc/NetworkManager/system-connections:/etc/wpa_supplicant:/proc/kcore:/proc/kmsg:/sys/kernel/debug:/sys/kernel/tracing:/sys/kernel/security")
 zones("w", "/tmp:/dev/null:/dev/zero:/dev/full:/dev/random:/dev/urandom:/dev/tty:/dev/ptmx")
 local cwd, shared = param("cwd", "/"), { ["/"] = true, ["/root"] = true, ["/home"] = true, ["/var"] = true, ["/run"] = true, ["/dev"] = true, ["/boot"] = true }
-if shared[cwd] or cwd == param("home", "/") or cwd:glob "/home/*" or zone[cwd] and zone[cwd] ~= "w" then
+local a_home = cwd == param("home", "/") or cwd:glob "/home/*"
+if shared[cwd] and not (a_home and cwd == "/root") or zone[cwd] and zone[cwd] ~= "w" then
   event("start", function() log("default: nothing in %s can be opened: start in a directory of its own, or use -D write=%s", cwd, cwd) end)
 else
   zones("w", cwd)
@@ -40,7 +42,9 @@ local function right(path)
   if process then return ours[tonumber(process)] and "w" or "-" end
   while not zone[path] do
     if path == "/" or path == "." then return "-" end
-    path = path:dirname()
+    local above = path:dirname()
+    if a_home and above == cwd and path:basename():sub(1, 1) == "." then return "-" end    -- keys, settings, what a shell runs
+    path = above
   end
   return zone[path]
 end

@@ -178,6 +178,17 @@ for my $policy (map { m{([^/]+)\.lua$} } glob 'scripts/*.lua') {
     }
 }
 
+# --- default in a home: its visible files are there, what begins with a dot is not, unless it is asked for -------------
+{
+    my $home = scratch() . '/home';
+    mkdir "$home$_" or die "$home$_: $!" for '', '/.ssh', '/.cache', '/sub', '/sub/.git';
+    spew("$home/.ssh/key", "key\n");
+    my $try = 'for f in new .bashrc .cache/x sub/.git/x; do echo x > $f && cat $f || echo no $f; done; cat .ssh/key || echo no key';
+    my $run = nurse('default', ['-q', '-D', "write=$home/.cache"], ['sh', '-c', $try], { cwd => $home, env => { HOME => $home } });
+    is($run->{out}, "x\nno .bashrc\nx\nx\nno key\n", 'default in a home: what the program gets') or diag($run->{err});
+    ok(!-e "$home/.bashrc" && -s "$home/new", 'default in a home: what it leaves');
+}
+
 # --- real programs -----------------------------------------------------------------------------------------
 my %clean = (HOME => '/nonexistent', PATH => '/usr/bin:/bin', LC_ALL => 'C', GIT_CONFIG_NOSYSTEM => 1);
 my %git = map { ("GIT_${_}_NAME" => 'a', "GIT_${_}_EMAIL" => 'a@b', "GIT_${_}_DATE" => '1000000000 +0000') } qw(AUTHOR COMMITTER);
