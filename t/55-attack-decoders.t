@@ -154,7 +154,7 @@ for my $way (@ways) {
     is(run(['perl', '-e', $code])->{out}, "32768\n40000\n32768\n40000\n", 'natively as much as one likes is sent');
     for my $options ([], ['--gate=off']) {
         my $result = nurse($look_buf, $options, ['perl', '-e', $code]);
-        is($result->{out}, "32768\n32768\n32768\n$too_long\n", "@{["nurse", @$options]}: more than 32768 bytes are a part of a stream, and no datagram") or diag($result->{err});
+        is($result->{out}, "32768\n32768\n32768\n$too_long\n", "nurse @$options: more than 32768 bytes are a part of a stream, and no datagram") or diag($result->{err});
     }
 }
 

@@ -25,7 +25,7 @@ static bool is_wide(const struct call *call)
 /* Read `count` words of the program's size, at most as many as struct iovec needs at once. */
 static int message_words(const struct call *call, uint64_t addr, uint64_t *words, size_t count)
 {
-    uint32_t narrow[2 * VECTORS_AT_ONCE];
+    uint32_t narrow[2 * VECTORS_AT_ONCE] = { 0 };
     size_t size = count * (is_wide(call) ? sizeof *words : sizeof *narrow);
     ssize_t n = memory_read(call->tid, addr, is_wide(call) ? (void *)words : narrow, size);
 
@@ -187,7 +187,7 @@ static int message_filled(const struct call *call, int i, uint64_t header[HEADER
 
 ssize_t call_filled(struct call *call, int i, void *buf, size_t size)
 {
-    uint64_t header[HEADER_WORDS], vector[2];
+    uint64_t header[HEADER_WORDS] = { 0 }, vector[2] = { 0 };
     size_t filled = 0;
     int error = message_filled(call, i, header);
 
@@ -205,7 +205,7 @@ ssize_t call_filled(struct call *call, int i, void *buf, size_t size)
 
 ssize_t call_filled_name(struct call *call, int i, void *buf, size_t size)
 {
-    uint64_t header[HEADER_WORDS];
+    uint64_t header[HEADER_WORDS] = { 0 };
     int error = message_filled(call, i, header);
 
     if (error)
@@ -282,7 +282,7 @@ int message_order(struct call *call, struct mailbox_order *order, int i)
     struct call_message *message = &call->message;
     bool bare = call->row->args[i].type == ABI_IOV_IN;
     uint64_t vector[2] = { message->gathered ? call_window(call, message->data) : 0, message->data_count }, where = 0;
-    uint64_t header[HEADER_WORDS];
+    uint64_t header[HEADER_WORDS] = { 0 };
     uint32_t name = message->name, name_count = message->name_count;
     int error = order_socket(call, &name, &name_count);
 

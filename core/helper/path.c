@@ -106,13 +106,27 @@ int path_is_procfs(int fd)
 /* True when a component is a number: on procfs it could be a process, and that process could be us. */
 static bool path_numbered(const char *path)
 {
-    for (; *path; path += strcspn(path, "/"), path += strspn(path, "/")) {
-        size_t digits = strspn(path, "0123456789");
+    bool start = true, digits = false;
 
-        if (digits && (path[digits] == '/' || !path[digits]))
+    for (;; path++) {
+        bool end = *path == '/' || !*path;
+
+        if (end && digits)
             return true;
+        if (!*path)
+            return false;
+        digits = !end && (start || digits) && *path >= '0' && *path <= '9';
+        start = end;
     }
-    return false;
+}
+
+/* True when an absolute path is written as its canonical form would be: no empty name, none that begins with a dot. */
+static bool path_plain(const char *path)
+{
+    for (; *path; path++)
+        if (path[0] == '/' && (path[1] == '/' || path[1] == '.' || !path[1]))
+            return false;
+    return true;
 }
 
 /* Open a path and find its canonical spelling. An absolute path that the kernel finds without following a single link needs no
@@ -123,7 +137,10 @@ static int path_open(int base, const char *path, int flags, char canonical[PATH_
     int fd = path[0] == '/' ? walk_open(AT_FDCWD, path, flags, RESOLVE_NO_SYMLINKS) : -ELOOP;
     ssize_t length;
 
-    if (fd >= 0 && !strstr(path, "..")) {
+    if (fd >= 0 && path_plain(path)) {
+        strcpy(canonical, path);
+        length = 0;
+    } else if (fd >= 0 && !strstr(path, "..")) {
         strcpy(canonical, "/");
         length = path_append(canonical, path);
     } else {    /* `..` of a directory that is being renamed is no matter of spelling */
