@@ -404,7 +404,7 @@ void birth_told(struct thread *thread, uint64_t id, uint64_t window, uint64_t re
         life_told(birth->call, birth->arch == ABI_X86_64 ? (int64_t)result : (int32_t)result);
         birth_made(birth);
     }
-    notify_value(sandbox, id, 0);
+    notify_value(sandbox, id, birth ? 0 : -ENOSYS);
 }
 
 void birth_caught(struct thread *thread, uint64_t id, uint64_t window)
