@@ -193,6 +193,16 @@ for my $class (64, 32) {
     like($refused->{lines}, qr/ptrace\(.*\) += -1 EPERM \(Operation not permitted\)  <refused by nurse>$/m, "$class bits: what nurse refuses");
 }
 
+# --- arguments that make no sense ----------------------------------------------------------------------------
+for my $class (64, 32) {
+    my $fuzz = trace([], [program('fuzz-arguments', $class), 'same', 5, 800]);
+    is($fuzz->{code}, 0, "$class bits: nonsense is survived") or diag($fuzz->{err});
+    is(scalar(() = $fuzz->{out} =~ /\n/g), 800, "$class bits: all of it was tried");
+    like($fuzz->{lines}, qr/= -1 EFAULT \(Bad address\)\n.*\+\+\+ exited with 0 \+\+\+\n\z/s, "$class bits: and traced to the end");
+    unlike($fuzz->{lines}, qr/[^\n\x20-\x7e]/, "$class bits: no control byte gets through");
+    unlike($fuzz->{lines}, qr/^[^\n]{40000}/m, "$class bits: no line without bounds");
+}
+
 # --- mistakes ----------------------------------------------------------------------------------------------
 my @mistakes = (
     [['-c', '--', 'true'], qr/-c: not in this version/],
