@@ -397,14 +397,16 @@ void birth_told(struct thread *thread, uint64_t id, uint64_t window, uint64_t re
 {
     struct birth *birth = thread->birth;
     struct sandbox *sandbox = thread->process->sandbox;
+    int64_t answer = -ENOSYS;
 
     while (birth && (birth->kind != BIRTH_NONE || !birth->caught || window != mailbox_request_at(&birth->space->mailbox, birth->cradle->i)))
         birth = birth->outer;
     if (birth) {
         life_told(birth->call, birth->arch == ABI_X86_64 ? (int64_t)result : (int32_t)result);
         birth_made(birth);
+        answer = 0;
     }
-    notify_value(sandbox, id, 0);
+    notify_value(sandbox, id, answer);
 }
 
 void birth_caught(struct thread *thread, uint64_t id, uint64_t window)
