@@ -209,7 +209,7 @@ sub serve {
         kill 'TERM', $handle->{pid};
     }
     my $result = finish($handle);
-    $result->{err} =~ s/^nurse: setgroups: .*\n//mg;
+    $result->{err} =~ s/^nurse: (?:.*setgroups.*|  in nginx \(.*|\d+ calls were denied:)\n//mg;
     $result->{out} .= $said . logs($client, $dir);
     return $result;
 }
