@@ -102,6 +102,16 @@ like($groups, qr/\@open\b.*\bopenat2\b/s, 'groups list their members');
 
 is(check('--calls')->{out}, slurp('doc/calls.md'), 'doc/calls.md is what the table says (make docs writes it)');
 
+# The examples of the manual load, without a mistake in them.
+my $manual = slurp('doc/policy.md');
+my $example = 0;
+while ($manual =~ /(<!-- a file for nurse test -->\n)?```lua\n(.*?)```/gs) {
+    next if $1;
+    my $said = check('-D', 'dir=/x', policy($2, 'example' . ++$example . '.lua'));
+    is_deeply([@$said{qw(code err)}], [0, ''], "example $example of doc/policy.md") or diag($2);
+}
+cmp_ok($example, '>', 9, 'they were found');
+
 # The policies that are shipped load, all rules reachable.
 for my $file (glob('scripts/*.lua scripts/examples/*.lua')) {
     my $shipped = check($file);
