@@ -156,19 +156,25 @@ void life_unmade(struct call *call)
         life_go_on(call);
 }
 
-/* Whether a call that takes data finds some: asked of a copy of the descriptor. Only where neither the answer (signalfd) nor the
- * right to read (a terminal) depends on who asks. */
+/* Whether a call that takes data finds some. Only pipes are looked at: elsewhere the answer (signalfd) or the right to read (a terminal) may depend on
+ * who asks, and a copy of a socket may take as long to close as the program likes (SO_LINGER). */
 static bool life_finds_data(const struct call *call)
 {
-    int fd = (int)syscall(SYS_pidfd_getfd, call->process->pidfd, (int)call->args[0], 0);
-    struct pollfd look = { .fd = fd, .events = POLLIN };
+    char path[64];
     struct stat st;
-    bool found;
+    bool found = false;
 
-    if (fd < 0)
-        return false;
-    found = fstat(fd, &st) == 0 && (S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode)) && poll(&look, 1, 0) == 1;
-    close(fd);
+    snprintf(path, sizeof path, "/proc/%d/fd/%d", call->tid, (int)call->args[0]);
+    int pin = open(path, O_PATH | O_CLOEXEC);
+    if (pin >= 0 && fstat(pin, &st) == 0 && S_ISFIFO(st.st_mode)) {
+        snprintf(path, sizeof path, "/proc/self/fd/%d", pin);
+        struct pollfd look = { .fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC), .events = POLLIN };
+        found = poll(&look, 1, 0) == 1 && look.revents & POLLIN;
+        if (look.fd >= 0)
+            close(look.fd);
+    }
+    if (pin >= 0)
+        close(pin);
     return found;
 }
 
@@ -181,7 +187,7 @@ static bool life_moves_data(const struct call *call)
         return false;
     if (call->row->groups & (reads | writes) && life_of_file(call))
         return true;
-    return (call->row->groups & reads || strncmp(call->row->name, "recv", 4) == 0) && life_finds_data(call);
+    return call->row->groups & reads && life_finds_data(call);
 }
 
 /* Whether the thread shall make the call, with the arguments that it gave, and tell what came of it. */

@@ -40,9 +40,7 @@ static uint8_t *put64(uint8_t *p, uint64_t value)
 /* Where a trampoline keeps what. The kernel part stands SITES_KERNEL behind the record, as the gate knows. */
 enum { POINTERS = 16, RECORD = 32, KERNEL = RECORD + SITES_KERNEL, SYSCALL_LENGTH = 2 };
 
-/* 1: syscall; lea 4(%rax),%rcx; jrcxz 2f; lea back(%rip),%rcx; jmp *catch; 2: mov $nr,%eax; jmp 1b
- * The call in the kernel. One that a handler interrupts before the helper has heard of it ends with EINTR (seccomp_unotify(2)), which no call that comes
- * here would give by itself: it is made again. The catch returns at once unless the helper has sent the thread there. */
+/* lea back(%rip),%rcx; jmp *catch */
 static uint8_t *sites_behind_x86_64(uint8_t *code, uint64_t at, uint8_t *p, uint64_t back)
 {
     p = put8(put8(put8(p, 0x48), 0x8d), 0x0d);
@@ -51,6 +49,9 @@ static uint8_t *sites_behind_x86_64(uint8_t *code, uint64_t at, uint8_t *p, uint
     return put32(p, (uint64_t)(code + POINTERS + 8 - (p + 4)));
 }
 
+/* 1: syscall; lea 4(%rax),%rcx; jrcxz 2f; lea back(%rip),%rcx; jmp *catch; 2: mov $nr,%eax; jmp 1b
+ * The call in the kernel. One that a handler interrupts before the helper has heard of it ends with EINTR (seccomp_unotify(2)), which no call that comes
+ * here would give by itself: it is made again. The catch returns at once unless the helper has sent the thread there. */
 static void sites_kernel_x86_64(uint8_t *code, uint64_t at, uint8_t *p, uint32_t nr, uint64_t back)
 {
     uint8_t *start = p;
