@@ -684,7 +684,7 @@ int call_fd_object(struct call *call, int fd, uint64_t object[2])
     return 0;
 }
 
-int call_protocol(struct call *call, int fd, char name[CALL_PROTOCOL])
+int call_protocol(const struct call *call, int fd, char name[CALL_PROTOCOL])
 {
     char link[64];
     ssize_t n;

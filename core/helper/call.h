@@ -93,7 +93,7 @@ int call_fd_object(struct call *call, int fd, uint64_t object[2]);
 
 /* The protocol that a socket of the program was made for, under the kernel's name: "TCP", "UDPv6", "UNIX-STREAM"... Returns 0, -EBADF, or -ENOTSOCK. */
 enum { CALL_PROTOCOL = 48 };
-int call_protocol(struct call *call, int fd, char name[CALL_PROTOCOL]);
+int call_protocol(const struct call *call, int fd, char name[CALL_PROTOCOL]);
 
 /* The program's memory. Return the number of bytes moved, or -errno. */
 ssize_t call_read(struct call *call, uint64_t addr, void *buf, size_t count);

@@ -8,8 +8,6 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include "core/helper/call_private.h"
 #include "core/helper/memory.h"
@@ -52,16 +50,23 @@ static int message_check(const struct call *call, const uint64_t *words, size_t 
     return error;
 }
 
+/* Sockets whose data are a stream, as the kernel names their protocols. */
+static bool message_is_stream(const struct call *call)
+{
+    static const char *const streams[] = { "TCP", "TCPv6", "MPTCP", "MPTCPv6", "UNIX-STREAM", "SMC", "SMC6" };
+    char protocol[CALL_PROTOCOL];
+
+    if (call_protocol(call, (int)call->args[0], protocol) != 0)
+        return true;    /* what is no socket is the kernel's to refuse */
+    for (size_t i = 0; i < sizeof streams / sizeof *streams; i++)
+        if (strcmp(streams[i], protocol) == 0)
+            return true;
+    return false;
+}
+
 int message_cut(const struct call *call)
 {
-    int fd = (int)syscall(SYS_pidfd_getfd, call->process->pidfd, (int)call->args[0], 0), type = SOCK_STREAM;
-    socklen_t size = sizeof type;
-
-    if (!call_is_message(call) || fd < 0)
-        return 0;    /* what is no descriptor is the kernel's to refuse */
-    getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size);
-    close(fd);
-    return type == SOCK_STREAM ? 0 : -EMSGSIZE;
+    return call_is_message(call) && !message_is_stream(call) ? -EMSGSIZE : 0;
 }
 
 /* Append the data of the vectors, as far as there is room and memory. Returns 0, or -errno when there is none at all, or not all of a message. */
