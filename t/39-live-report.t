@@ -36,4 +36,26 @@ $run = nurse(policy(qq{local report = require "nurse.report"\nreport.each(functi
     ['-q'], [program('acts', 64), @words[0, 1], 'sleep:20']);
 is_deeply([$run->{code}, $run->{err}], [3, "nurse: that was too much\n"], 'with -q denials are heard of too, and a policy may end the run for them');
 
+# --- the events signal and error -----------------------------------------------------------------------------
+my $events = policy(<<'END');
+event("signal", function(process) log("signal %d for %s", process.signal, process.exe:basename()) end)
+event("exit", function(process) log("exit %s", tostring(process.signal)) end)
+event("error", function(failure) log("failed %s %s: %s", failure.call, failure.rule:match "%d+$", failure.message:match "[^:]*$") end)
+on("mkdir", function(call) return call.nothing end)
+after("rmdir", function(call, result) return {} end)
+default "allow"
+END
+for my $class (64, 32) {
+    my $run = nurse($events, [], [program('acts', $class), 'mkdir:/tmp/nurse-no', 'rmdir:/tmp/nurse-no', 'sleep:0']);
+    is_deeply([$run->{err} =~ /^nurse: (failed .*)$/mg], ["failed mkdir 4:  a call has no field 'nothing'", 'failed rmdir 5:  the after handler returned a table, not an integer or an errno\'s name'],
+        "$class bit: failures of handlers are events") or diag($run->{err});
+}
+my $run2 = nurse($events, [], ['sh', '-c', 'kill -USR1 $$']);
+is_deeply([$run2->{err} =~ /^nurse: ((?:signal|exit) .*)$/mg], ['signal 10 for dash', 'exit 10'], 'a signal that ends a process, then its exit');
+my $handle = start(nurse_command($events, [], ['sh', '-c', 'trap "echo got; exit 7" TERM; echo up; while :; do sleep 0.05; done']));
+wait_for(20, sub { -s "$handle->{base}.out" });
+kill 'TERM', $handle->{pid};
+$run2 = finish($handle);
+is_deeply([$run2->{code}, $run2->{out}, $run2->{err} =~ /^nurse: (signal .*)$/mg], [7, "up\ngot\n", 'signal 15 for dash'], 'a signal that nurse passes on');
+
 done_testing;

@@ -27,12 +27,13 @@ struct verdict {
 
 /* What happened in the tree of processes. */
 struct judge_event {
-    const char *name;     /* start, fork, exec, exit, signal, error */
+    const char *name;     /* start, fork, exec, exit, signal */
     pid_t pid;            /* the process that it happened to: of a fork the child, whose parent is below */
     pid_t parent;         /* in the tree of the sandbox; 0: the first process has none */
     pid_t maker;          /* fork: who made the call; another one than the parent after CLONE_PARENT. Else 0 */
     const char *exe;      /* canonical path of its program */
     int status;           /* exit: as of waitpid(2), or -1: the kernel doesn't tell */
+    int signal;           /* signal: the one that ended it, or that nurse got and passed on to it; else 0 */
 };
 
 /* What a policy wants of the event loop, which looks at it between two things that happen. */

@@ -220,6 +220,12 @@ static int run_end_status(const struct process *process)
     return status;
 }
 
+static void run_tell(struct sandbox *sandbox, const struct process *process, const char *name, int status, int signal)
+{
+    sandbox->judge->event(sandbox->judge->self, &(struct judge_event){
+        .name = name, .pid = process->pid, .parent = process->parent ? process->parent->pid : 0, .exe = process->program->exe, .status = status, .signal = signal });
+}
+
 /* Take note of processes that have ended. */
 static void run_ends(struct loop *loop)
 {
@@ -239,8 +245,9 @@ static void run_ends(struct loop *loop)
             loop->status = loop->thread_over ? loop->thread_status : status;
             status = loop->status;
         }
-        sandbox->judge->event(sandbox->judge->self, &(struct judge_event){
-            .name = "exit", .pid = process->pid, .parent = process->parent ? process->parent->pid : 0, .exe = process->program->exe, .status = status });
+        if (status != -1 && WIFSIGNALED(status))
+            run_tell(sandbox, process, "signal", -1, WTERMSIG(status));
+        run_tell(sandbox, process, "exit", status, 0);
         tree_remove(process);
     }
 }
@@ -275,6 +282,15 @@ static void run_child(struct sandbox *sandbox)
     }
 }
 
+static void run_pass_on(struct sandbox *sandbox, int signal)
+{
+    const struct process *first = tree_process(sandbox, sandbox->first);
+
+    kill(sandbox->first, signal);
+    if (first)
+        run_tell(sandbox, first, "signal", -1, signal);
+}
+
 /* INT and QUIT come from the terminal and have reached the program as well; TERM and HUP were meant for it. */
 static void run_signal(struct sandbox *sandbox)
 {
@@ -283,7 +299,7 @@ static void run_signal(struct sandbox *sandbox)
     if (read(sandbox->signals, &info, sizeof info) != sizeof info)
         return;
     if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGHUP)
-        kill(sandbox->first, (int)info.ssi_signo);
+        run_pass_on(sandbox, (int)info.ssi_signo);
     else if (info.ssi_signo == SIGCHLD)
         run_child(sandbox);
 }

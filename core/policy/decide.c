@@ -6,17 +6,16 @@
  */
 #include <errno.h>
 #include <string.h>
-#include <sys/wait.h>
 
 #include "core/base/say.h"
 #include "core/policy/inside.h"
-#include "core/policy/text.h"
 
 static void decide_fault(struct policy *p, const char *where, const char *message, struct verdict *out)
 {
     bool kill = p->options.on_error == POLICY_ERROR_KILL;
 
     state_report(p, "%s; %s", message, kill ? "killed" : "denied");
+    events_error(p, where, message);
     *out = (struct verdict){ .kind = kill ? VERDICT_KILL : VERDICT_DENY, .error = EPERM, .rule = where };
 }
 
@@ -60,61 +59,9 @@ static struct verdict decide_ask_stage(struct policy *p, const struct plan *plan
     return stage->otherwise;
 }
 
-static void decide_set_integer(lua_State *L, const char *name, int value)
-{
-    lua_pushinteger(L, value);
-    lua_setfield(L, -2, name);
-}
-
-/* A NULL text sets nothing. */
-static void decide_set_string(lua_State *L, const char *name, const char *value)
-{
-    lua_pushstring(L, value);
-    lua_setfield(L, -2, name);
-}
-
-/* Calls handler{name=, call=, text=, errno=, rule=, why=, pid=, tid=, comm=}; runs protected. */
-static int decide_run_denied(lua_State *L)
-{
-    const struct verdict *verdict = lua_touserdata(L, 2);
-    struct call *call = object_call(L);
-    char line[4096];
-
-    lua_settop(L, 1);
-    lua_createtable(L, 0, 9);
-    text_call(call, line, sizeof line);
-    decide_set_string(L, "name", "denied");
-    decide_set_string(L, "call", call_row(call)->name);
-    decide_set_string(L, "text", line);
-    decide_set_string(L, "errno", verdict->kind == VERDICT_DENY ? abi_errno_name(verdict->error) : NULL);
-    decide_set_string(L, "rule", verdict->rule);
-    decide_set_string(L, "why", verdict->why);
-    decide_set_string(L, "comm", call_comm(call));
-    decide_set_integer(L, "pid", call_pid(call));
-    decide_set_integer(L, "tid", call_tid(call));
-    lua_call(L, 1, 0);
-    return 0;
-}
-
 static bool decide_is_told(const struct policy *p, const struct verdict *verdict)
 {
     return p->hears_denials && !verdict->quiet && verdict->kind > VERDICT_EMULATE;
-}
-
-/* Tell the scripts of a denial. What they do with it changes nothing in the verdict. */
-static void decide_tell(struct policy *p, const struct verdict *verdict)
-{
-    const char *message;
-
-    for (size_t i = 0; i < p->event_count; i++) {
-        if (strcmp(p->events[i].name, "denied") != 0)
-            continue;
-        lua_pushcfunction(p->L, decide_run_denied);
-        lua_rawgeti(p->L, LUA_REGISTRYINDEX, p->events[i].handler);
-        lua_pushlightuserdata(p->L, (void *)verdict);
-        if (state_call(p, 2, 0, p->events[i].where, &message) != 0)
-            state_report(p, "%s", message);
-    }
 }
 
 static void decide_begin(struct policy *p, struct call *call)
@@ -151,7 +98,7 @@ static void decide_call(void *self, struct call *call, struct verdict *out)
     if (plan->trigger_count && out->kind <= VERDICT_EMULATE)
         phases_look(p, plan, call);
     if (decide_is_told(p, out))
-        decide_tell(p, out);
+        events_denied(p, out);
     decide_end(p);
     if (host_stopped(p))    /* the end is near: until it comes nothing more is let through, and nobody needs to be told */
         *out = (struct verdict){ .kind = VERDICT_DENY, .error = EPERM, .rule = out->rule, .quiet = true };
@@ -179,9 +126,10 @@ static bool decide_watches(void *self, const struct abi_call *row)
     return false;
 }
 
-static void decide_after_fault(struct policy *p, const char *message)
+static void decide_after_fault(struct policy *p, const char *where, const char *message)
 {
     state_report(p, "%s; denied", message);
+    events_error(p, where, message);
     p->result = -EPERM;
 }
 
@@ -200,7 +148,7 @@ static void decide_read_result(struct policy *p, const struct rule *rule)
     } else if (!lua_isnil(L, -1)) {
         snprintf(message, sizeof message, "%s: the after handler returned a %s, not an integer or an errno's name", rule->where,
                  luaL_typename(L, -1));
-        decide_after_fault(p, message);
+        decide_after_fault(p, rule->where, message);
     }
     lua_settop(L, SLOTS);
 }
@@ -227,7 +175,7 @@ static void decide_ask_after(struct policy *p, const struct rule *rule)
     if (state_call(p, 2, 1, rule->where, &message) == 0)
         decide_read_result(p, rule);
     else
-        decide_after_fault(p, message);
+        decide_after_fault(p, rule->where, message);
 }
 
 static bool decide_after(void *self, struct call *call, int64_t *result)
@@ -249,54 +197,11 @@ static bool decide_after(void *self, struct call *call, int64_t *result)
     return replaced;
 }
 
-/* [-0, +0] how a process ended, in the table on top: status as a shell shows it, and the signal if there was one. */
-static void decide_set_end(lua_State *L, int status)
-{
-    if (status == -1)
-        return;
-    if (WIFSIGNALED(status))
-        decide_set_integer(L, "signal", WTERMSIG(status));
-    decide_set_integer(L, "status", WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status));
-}
-
-/* Calls handler{name=, pid=, parent=, maker=, exe=, status=, signal=}; runs protected. */
-static int decide_run_event(lua_State *L)
-{
-    const struct judge_event *event = lua_touserdata(L, 2);
-
-    lua_settop(L, 1);
-    lua_createtable(L, 0, 7);
-    lua_pushstring(L, event->name);
-    lua_setfield(L, -2, "name");
-    decide_set_integer(L, "pid", event->pid);
-    if (event->parent)
-        decide_set_integer(L, "parent", event->parent);
-    if (event->maker)
-        decide_set_integer(L, "maker", event->maker);
-    lua_pushstring(L, event->exe);
-    lua_setfield(L, -2, "exe");
-    if (strcmp(event->name, "exit") == 0)
-        decide_set_end(L, event->status);
-    lua_call(L, 1, 0);
-    return 0;
-}
-
 static void decide_event(void *self, const struct judge_event *event)
 {
-    struct policy *p = self;
-    const char *message;
-
     if (strcmp(event->name, "start") == 0)
-        host_start(p);
-    for (size_t i = 0; i < p->event_count; i++) {
-        if (strcmp(p->events[i].name, event->name) != 0)
-            continue;
-        lua_pushcfunction(p->L, decide_run_event);
-        lua_rawgeti(p->L, LUA_REGISTRYINDEX, p->events[i].handler);
-        lua_pushlightuserdata(p->L, (void *)event);
-        if (state_call(p, 2, 0, p->events[i].where, &message) != 0)
-            state_report(p, "%s", message);
-    }
+        host_start(self);
+    events_of_tree(self, event);
 }
 
 struct judge policy_judge(struct policy *p)

@@ -249,7 +249,7 @@ static void denials_summary(struct denials *denials, unsigned long total)
     char answer[4352];
 
     qsort(denials->kinds, denials->kind_count, sizeof *denials->kinds, kind_compare);
-    say("%lu calls were denied:", total);
+    say(total == 1 ? "%lu call was denied:" : "%lu calls were denied:", total);
     for (size_t i = 0; i < denials->kind_count; i++) {
         const struct kind *kind = &denials->kinds[i];
 
@@ -265,7 +265,7 @@ void denials_end(struct denials *denials)
 
     for (size_t i = 0; denials && i < denials->kind_count; i++)
         total += denials->kinds[i].count;
-    if (total > 1)
+    if (total > 0)
         denials_summary(denials, total);
     free(denials);
 }

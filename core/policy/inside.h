@@ -208,6 +208,11 @@ bool layers_speaks(const struct layer *layer);
 bool layers_join(struct verdict *into, const struct verdict *verdict);
 void layers_final(struct verdict *verdict);
 
+/* events.c: tell the listeners: a call is denied (while it is decided), a handler has failed, something happened in the tree */
+void events_denied(struct policy *policy, const struct verdict *verdict);
+void events_error(struct policy *policy, const char *where, const char *message);
+void events_of_tree(struct policy *policy, const struct judge_event *event);
+
 /* object.c: [-0, +1] pushes the call object */
 void object_open(lua_State *L);
 /* The call under decision, or a Lua error. */

@@ -1019,9 +1019,9 @@ static void events_tell_what_happened(void **state)
         { { .name = "exit", .pid = 13, .parent = 12, .exe = "/bin/ls", .status = SIGTERM }, "exit 13 12 /bin/ls 143 15" },
         { { .name = "exit", .pid = 13, .parent = 12, .exe = "/bin/ls", .status = SIGSEGV | 0200 }, "exit 13 12 /bin/ls 139 11" },    /* with a core */
         { { .name = "exit", .pid = 13, .parent = 12, .exe = "/bin/ls", .status = -1 }, "exit 13 12 /bin/ls nil nil" },
-        { { .name = "error", .pid = 13 }, "error 13 nil nil nil nil" },
+        { { .name = "signal", .pid = 13, .exe = "/bin/ls", .signal = SIGTERM }, "signal 13 nil /bin/ls nil 15" },
     };
-    struct policy *policy = script("for _, name in ipairs { 'start', 'fork', 'exec', 'exit', 'error' } do\n"
+    struct policy *policy = script("for _, name in ipairs { 'start', 'fork', 'exec', 'exit', 'signal' } do\n"
                                    "  event(name, function(p) log('%s %d %s %s %s %s', p.name, p.pid, p.parent, p.exe, p.status, p.signal) end)\n"
                                    "end default 'allow'");
     struct judge judge = policy_judge(policy);
