@@ -139,7 +139,7 @@ end
 local M = {}
 
 -- files.read, write, close(list [, who]): "/a:/b", or a table of paths, each with all below it; a later entry replaces an earlier one for the same
--- path. Links in them are followed now. A path that isn't absolute is an error, told in the name of `who`, if given (nurse-paths(3)).
+-- path. Links in them are followed when the entry is made. A path that isn't absolute is an error, told in the name of `who` (nurse-paths(3)).
 function M.read(list, who) enter("r", paths.list(list, who)) end
 function M.write(list, who) enter("w", paths.list(list, who)) end
 function M.close(list, who) enter("-", paths.list(list, who)) end

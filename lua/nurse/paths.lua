@@ -12,11 +12,11 @@ local LIBRARIES = { "/lib", "/lib32", "/lib64", "/libx32", "/usr/lib", "/usr/lib
 local M = {}
 
 -- paths.list(text [, who]): the canonical paths of "/a:/b", or of a table of paths, in which a colon is a colon. One that isn't absolute is an
--- error at the policy's line, or, where the list is the user's (-D), in the name of the policy: "who: 'a' is no absolute path".
+-- error at the policy's line: "who: 'a' is no absolute path".
 function M.list(text, who)
   local list = {}
   local function add(path)
-    if path:sub(1, 1) ~= "/" then error(("%s: '%s' is no absolute path"):format(who or "paths", path), who and 0 or 4) end
+    if path:sub(1, 1) ~= "/" then error(("%s: '%s' is no absolute path"):format(who or "paths", path), 0) end
     list[#list + 1] = realpath(path) or path
   end
   if type(text) == "table" then
