@@ -49,7 +49,7 @@ sub fill {
 tries('files', $files, [], [
     ['create:new', 0, 0], ['read:/etc/passwd', 0, 0], ["read:$other/file", 0, 'EACCES'], ["read:$other/none", 'ENOENT', 'ENOENT'], ["write:$other/file", 0, 'EACCES'],
     ["read:$other/shown/file", 0, 0], ["write:$other/shown/file", 0, 'EACCES'], ['write:colon/file', 0, 0], ['create:part/new', 0, 0], ['read:part/no/file', 0, 'EACCES'],
-    ["link:$other/file:got", 0, 'EACCES'], ["link:new:$other/made", 0, 'EACCES'], ["unlink:$other/shown/file", 0, 'EACCES'], ['access:colon/file:6', 0, 0], ["access:$other/file:4", 0, 'EACCES'],
+    ["link:$other/file:got", 0, 'EACCES'], ["link:new:$other/made", 0, 'EACCES'], ["access:$other/shown/file:2", 0, 'EACCES'], ["unlink:$other/shown/file", 0, 'EACCES'], ['access:colon/file:6', 0, 0], ["access:$other/file:4", 0, 'EACCES'],
     ["chmod:$other/file:600", 0, 'EACCES'], ['chmod:new:4755', 0, 'EPERM'], ['rename:new:newer', 0, 0], ['exec:/bin/true', 0, 0], ['exec:./true', 0, 'EACCES'],
     ["readlink:/proc/$victim/cwd", '/.*', 'EACCES'], ['read:/proc/self/status', 0, 0], ['rename:part:moved', 0, 'EACCES'], ['fork', 7, 7], ["kill:$victim", 0, 0],
 ], { setup => \&fill, look => sub {
@@ -72,6 +72,11 @@ tries('files', $files, [], [
     my $got = answers(nurse($listed, ['-q'], [program('acts'), "count:$other", "cat:$other/file", "count:$work"]));
     is_deeply($got, { "count:$other" => $entries, "cat:$other/file" => 'EACCES', "count:$work" => 'EACCES' }, 'files.list: its names, no more');
     is(answers(run([program('acts'), "cat:$other/file"]))->{"cat:$other/file"}, 'hidden', 'files.list: natively it is read');
+}
+{
+    my $piped = sub { return run(['sh', '-c', '"$@" 2>/dev/null | cat', 'sh', @{ nurse_command($files, ['-q'], ['sh', '-c', "$_[0] && echo written"]) }], { cwd => $work })->{out} };
+    is($piped->('echo x > /dev/stdout'), "x\nwritten\n", 'files: /dev/stdout is opened, where it leads to a pipe');
+    is($piped->("exec 3< $work/file 4> $work/made && echo x > /dev/fd/4 && echo x > $other/shown/file"), '', 'files: elsewhere the entries count');
 }
 for my $case (['/', '/', 'false'], [$work, '/', 'true'], ['/home', '/', 'false'], ['/root', '/root', 'true'], ['/root', '/', 'false'], [$other, '/', 'false']) {
     my ($dir, $home, $answer) = @$case;
@@ -139,6 +144,8 @@ sub bait {
         spew("$place/.ssh/key", $place eq $other ? "true\n" : "decoy\n");
     }
     spew("$other/.ssh/second", "true\n");
+    spew("$other/.ssh/third", "true\n");
+    symlink "$other/file", "$decoys$other/.ssh/third";    # a decoy that leads elsewhere
     symlink "$other/.ssh/key", "$work/way";
     return;
 }
@@ -158,12 +165,12 @@ for my $way (['64 bits', 64], ['32 bits', 32]) {
     fresh();
     bait();
     my @acts = ("cat:$other/.ssh/key", 'cat:way', "cat:$other/.ssh/second", "write:$other/.ssh/key:changed", "write:$other/.ssh/new:x", "unlink:$other/.ssh/key", "rename:$other/.ssh/key:$work/got",
-        "cat:$decoys$other/.ssh/key", "write:$decoys$other/.ssh/key:x", "cat:$other/file");
+        "cat:$decoys$other/.ssh/key", "write:$decoys$other/.ssh/key:x", "cat:$other/file", "cat:$other/.ssh/third");
     my $got = answers(run([program('acts', $class), @acts[0, 1, 2]], { cwd => $work }));
     is_deeply([@$got{@acts[0, 1, 2]}], ['true', 'true', 'true'], "decoys, $kind: natively it is read");
     my $said = nurse($baited, [], [program('acts', $class), @acts], { cwd => $work });
     $got = answers($said);
-    is_deeply([@$got{@acts}], ['decoy', 'decoy', 'ENOENT', 7, 'ENOSPC', 'ENOSPC', 'ENOSPC', 'decoy', 'ENOSPC', 'EACCES'], "decoys, $kind: what the program sees") or diag($said->{err});
+    is_deeply([@$got{@acts}], ['decoy', 'decoy', 'ENOENT', 7, 'ENOSPC', 'ENOSPC', 'ENOSPC', 'decoy', 'ENOSPC', 'EACCES', 'ENOENT'], "decoys, $kind: what the program sees") or diag($said->{err});
     is(slurp("$other/.ssh/key") . slurp("$decoys$other/.ssh/key") . (-e "$other/.ssh/new" ? 1 : 0) . (-e "$work/got" ? 1 : 0), "true\ndecoy\n00", "decoys, $kind: nothing has changed");
     cmp_ok(scalar(() = $said->{err} =~ /^nurse: touched: /mg), '>=', 9, "decoys, $kind: each touch is told");
     unlike($said->{err}, qr/; denied$/m, "decoys, $kind: no handler failed");
@@ -201,6 +208,7 @@ tries('ids', policy(qq{require "nurse.ids".seem(70, 80)\ndefault "allow"\n}), []
 ]);
 tries('ids: another layer', policy(qq{local ids = require "nurse.ids"\nids.seem(70, 80)\non("setuid setuid32", function(call) if ids.argument(call, 1) == 0 then return call:deny "EPERM" end end)\ndefault "allow"\n}), [],
     [['setuid:0', undef, 'EPERM'], ['setuid:71', undef, 0], ['ids', undef, '71 71 71 80 80 80 71 71 80 80']]);
+is(nurse(policy(qq{require "nurse.ids".seem(70, 80)\ndefault "allow"\n}), [], ['perl', '-MPOSIX', '-e', 'system "id -u"; POSIX::setuid(71); system "id -u; id -g"'])->{out}, "70\n71\n80\n", 'ids: a child has those of its parent');
 is_mistake(qq{require "nurse.ids".seem(-1, 0)\ndefault "allow"\n}, qr/:1: ids: a uid and a gid are needed/, 'ids: no id');
 is_mistake(qq{require "nurse.ids".seem(0)\ndefault "allow"\n}, qr/:1: ids: a uid and a gid are needed/, 'ids: no group');
 
@@ -208,7 +216,7 @@ my $noted = policy(qq{local owners = require "nurse.owners"\nowners.of("$work/fi
 my $mine = join ':', $>, (stat $work)[5];
 tries('owners', $noted, [], [
     ['owner:file', "$mine 100644 0:0", "33:\\d+ 100644 0:0"], ['statx:file', "$mine 100644 0:0", "33:\\d+ 100644 0:0"], ['fstat:file', "$mine 100644", '33:\d+ 100644'], ['create:new', 0, 0],
-    ['owner:new', "$mine 100644 0:0", "$mine 100644 0:0"], ['rename:new:dev', 0, 0], ['rename:file:moved', 0, 0], ['owner:moved', "$mine 100644 0:0", "33:\\d+ 100644 0:0"], ['unlink:moved', 0, 0],
+    ['owner:new', "$mine 100644 0:0", "$mine 100644 0:0"], ['rename:new:dev', 0, 0], ['owner:dev', "$mine 100644 0:0", "$mine 100644 0:0"], ['rename:file:moved', 0, 0], ['owner:moved', "$mine 100644 0:0", "33:\\d+ 100644 0:0"], ['unlink:moved', 0, 0],
     ['create:moved', 0, 0], ['owner:moved', "$mine 100644 0:0", "$mine 100644 0:0"],
 ], { look => sub { is((stat "$work/moved")[4], $>, "$_[0]: the true owner") } });
 tries('owners.all', policy(qq{local owners = require "nurse.owners"\nowners.all(nil, 44)\nlocal d = owners.of("$work/file") d.type, d.rdev, d.uid = 0x2000, 0x103, 7\ndefault "allow"\n}), [],
