@@ -76,7 +76,12 @@ tries('files', $files, [], [
 {
     my $piped = sub { return run(['sh', '-c', '"$@" 2>/dev/null | cat', 'sh', @{ nurse_command($files, ['-q'], ['sh', '-c', "$_[0] && echo written"]) }], { cwd => $work })->{out} };
     is($piped->('echo x > /dev/stdout'), "x\nwritten\n", 'files: /dev/stdout is opened, where it leads to a pipe');
-    is($piped->("exec 3< $work/file 4> $work/made && echo x > /dev/fd/4 && echo x > $other/shown/file"), '', 'files: elsewhere the entries count');
+    fresh();
+    fill();
+    my $again = "exec 3< $other/shown/file && echo changed > /dev/fd/3";
+    is($piped->($again) . slurp("$other/shown/file"), "x\n", 'files: a file that is open for reading is not opened for writing so');
+    run(['sh', '-c', $again]);
+    is(slurp("$other/shown/file"), "changed\n", 'files: natively it is');
 }
 for my $case (['/', '/', 'false'], [$work, '/', 'true'], ['/home', '/', 'false'], ['/root', '/root', 'true'], ['/root', '/', 'false'], [$other, '/', 'false']) {
     my ($dir, $home, $answer) = @$case;
@@ -208,7 +213,7 @@ tries('ids', policy(qq{require "nurse.ids".seem(70, 80)\ndefault "allow"\n}), []
 ]);
 tries('ids: another layer', policy(qq{local ids = require "nurse.ids"\nids.seem(70, 80)\non("setuid setuid32", function(call) if ids.argument(call, 1) == 0 then return call:deny "EPERM" end end)\ndefault "allow"\n}), [],
     [['setuid:0', undef, 'EPERM'], ['setuid:71', undef, 0], ['ids', undef, '71 71 71 80 80 80 71 71 80 80']]);
-is(nurse(policy(qq{require "nurse.ids".seem(70, 80)\ndefault "allow"\n}), [], ['perl', '-MPOSIX', '-e', 'system "id -u"; POSIX::setuid(71); system "id -u; id -g"'])->{out}, "70\n71\n80\n", 'ids: a child has those of its parent');
+is(nurse(policy(qq{require "nurse.ids".seem(70, 80)\ndefault "allow"\n}), [], ['perl', '-MPOSIX', '-e', 'system "id -u"; POSIX::setuid(71); system "id -u; id -G"'])->{out}, "70\n71\n80\n", 'ids: a child has those of its parent');
 is_mistake(qq{require "nurse.ids".seem(-1, 0)\ndefault "allow"\n}, qr/:1: ids: a uid and a gid are needed/, 'ids: no id');
 is_mistake(qq{require "nurse.ids".seem(0)\ndefault "allow"\n}, qr/:1: ids: a uid and a gid are needed/, 'ids: no group');
 
