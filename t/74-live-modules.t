@@ -64,6 +64,9 @@ tries('files', $files, [], [
     my $said = nurse($files, [], [program('tries'), "read:$other/file", "write:$other/shown/file", 'exec:./true'], { cwd => $work });
     like($said->{err}, qr/^nurse: denied with EACCES by \Q$files\E:1 \(files\.\Q$_\E would allow it\): /m, "files: a denial says what would allow it: $_")
         for qq{read "$other/file"}, qq{write "$other/shown/file"}, qq{execute "$work/true"};
+    my $colon = nurse($files, [], ['cat', "$other/x:y", qq{$other/x" files.write "/y}], { cwd => $work, before => sub { spew("$other/x:y", ''); mkdir qq{$other/x" files.write "}; spew(qq{$other/x" files.write "/y}, '') } })->{err};
+    like($colon, qr/\(files\.read \{ "\Q$other\E\/x:y" \} would allow it\)/, 'files: a colon in a path is none in the entry');
+    like($colon, qr/\(files: no entry allows it\): openat\([^\n]*x\\" files\.write/, 'files: no path writes entries');
     my ($file) = policy(qq{local files = require "nurse.files"\nfiles.read "/:$other/file"\nfiles.write "$other/shown/file"\nfiles.execute "/:$work/true"\ndefault "allow"\n});
     is((under($file, [], "read:$other/file", "write:$other/shown/file", 'exec:./true'))[0], '0 0 0', 'files: and so it does');
     opendir my $dir, $other or die "$other: $!";

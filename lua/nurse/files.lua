@@ -39,9 +39,12 @@ end
 local function may_write(path) return right(path) == "w" end
 local function may_read(path) return listed[path] or right(path) ~= "-" end
 
+-- The reason is an entry to paste, so nothing in the path may end the string there.
 local function refuse(call, path, word)
   if path:find "^/proc/%d" then return call:deny("EACCES", "files: of a process outside") end
-  return call:deny("EACCES", ('files.%s "%s" would allow it'):format(word, path))
+  if path:find '[%c"\\]' or path:sub(1, 1) ~= "/" or #path > 200 then return call:deny("EACCES", "files: no entry allows it") end
+  local list = path:find(":", 1, true) and '{ "%s" }' or '"%s"'
+  return call:deny("EACCES", ("files.%s " .. list .. " would allow it"):format(word, path))
 end
 
 -- /dev/stdout and the like lead to what the program has open already. Of a file that may mean more rights than it has there.
