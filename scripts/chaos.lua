@@ -13,64 +13,45 @@ local chance = {
   emfile = param("emfile", 0.0),     -- no descriptor left. Off, as few programs go on after it
   delay = param("delay", 0.1),       -- a sleep takes longer than it should, by up to -D seconds=
 }
-local seconds = param("seconds", 0.5)
-local seed = param("seed", os.time())
-
 for name, value in pairs(chance) do
   if value < 0 or value > 1 then error("chaos: -D " .. name .. "= must be between 0 and 1", 0) end
 end
-math.randomseed(seed)
-event("start", function() log("chaos: -D seed=%d", seed) end)
 
-local function hits(what)
-  local value = chance[what]
-  return value > 0 and math.random() < value
-end
+local faults = require "nurse.faults"
+local seed = param("seed", os.time())
+faults.seed(seed)
+event("start", function() log("chaos: -D seed=%d", seed) end)
 
 -- Only what the manual page of the call allows. The dynamic linker is spared, for it gives up at once: it reads libraries, which are files, and
 -- its calls on files end with EINTR as little as the kernel's do.
-local waits = { pipe = true, socket = true, tty = true }
-local function library(fd) return fd.path:find("%.so[%.%d]*$") ~= nil end
+local function library(path) return path:find "%.so[%.%d]*$" or path == "/etc/ld.so.cache" end
 local function kernel_file(path) return path:under "/proc" or path:under "/sys" or path:under "/dev" end
-
-local function transfer(call, writes)
-  local fd = call.fd
-  local kind = fd.kind
-  if waits[kind] and hits "eintr" then return call:deny "EINTR" end
-  if kind == "file" and writes and not kernel_file(fd.path) and hits "enospc" then return call:deny "ENOSPC" end
-  -- A datagram is read whole or in part lost, and written whole: sockets are left alone. So are writes to a pipe that must not be torn (pipe(7)).
-  local least = writes and kind == "pipe" and 4096 or 1
-  local count = call.args[3]
-  if count <= least or kind ~= "pipe" and kind ~= "tty" and kind ~= "file" or not hits "short" then return nil end
-  if kind == "file" and (library(fd) or kernel_file(fd.path)) then return nil end
-  call.args[3] = math.random(least, count - 1)
+local function on_disk(call) return call.fd.kind == "file" and not kernel_file(call.fd.path) end
+local function waits(call)
+  local kind = call.fd.kind
+  return kind == "pipe" or kind == "socket" or kind == "tty"
 end
-on("read pread64", function(call) return transfer(call, false) end)
-on("write pwrite64", function(call) return transfer(call, true) end)
-on("readv writev", function(call)
-  if waits[call.fd.kind] and hits "eintr" then return call:deny "EINTR" end
+
+faults.fail("read pread64 write pwrite64 readv writev", "EINTR", chance.eintr, waits)
+faults.fail([[ connect accept accept4 send sendto sendmsg recv recvfrom recvmsg poll ppoll ppoll_time64 select _newselect pselect6 pselect6_time64
+  epoll_wait epoll_pwait epoll_pwait2 wait4 waitid waitpid flock semop semtimedop msgsnd msgrcv ]], "EINTR", chance.eintr)
+
+faults.fail("write pwrite64", "ENOSPC", chance.enospc, on_disk)
+faults.fail("@open", "ENOSPC", chance.enospc, function(call) return call.flags and call.flags:has "O_CREAT" and not call.exists end)
+faults.fail("mkdir mkdirat mknod mknodat symlink symlinkat link linkat rename renameat renameat2 fallocate fsync fdatasync copy_file_range",
+  "ENOSPC", chance.enospc)
+
+faults.fail("@open", "EMFILE", chance.emfile, function(call) return call.flags and not library(call.path) end)
+faults.fail("socket socketpair pipe pipe2 dup epoll_create epoll_create1 eventfd2", "EMFILE", chance.emfile)
+
+-- A datagram is read whole or in part lost, and written whole: sockets are left alone. So are writes to a pipe that must not be torn (pipe(7)).
+faults.short("read pread64 write pwrite64", chance.short, function(call)
+  local kind = call.fd.kind
+  if kind == "file" then return on_disk(call) and not library(call.fd.path) and 1 or nil end
+  if kind == "pipe" and call.name:find "write" then return 4096 end
+  return (kind == "pipe" or kind == "tty") and 1 or nil
 end)
 
-on([[ connect accept accept4 send sendto sendmsg recv recvfrom recvmsg poll ppoll ppoll_time64 select _newselect pselect6 pselect6_time64 epoll_wait
-      epoll_pwait epoll_pwait2 wait4 waitid waitpid flock semop semtimedop msgsnd msgrcv ]], function(call)
-  if hits "eintr" then return call:deny "EINTR" end
-end)
-
-on("@open", function(call)
-  if not call.flags then return nil end
-  if call.flags:has "O_CREAT" and not call.exists and hits "enospc" then return call:deny "ENOSPC" end
-  if not call.path:find("%.so[%.%d]*$") and call.path ~= "/etc/ld.so.cache" and hits "emfile" then return call:deny "EMFILE" end
-end)
-on("mkdir mkdirat mknod mknodat symlink symlinkat link linkat rename renameat renameat2 fallocate fsync fdatasync copy_file_range", function(call)
-  if hits "enospc" then return call:deny "ENOSPC" end
-end)
-on("socket socketpair pipe pipe2 dup epoll_create epoll_create1 eventfd2", function(call)
-  if hits "emfile" then return call:deny "EMFILE" end
-end)
-
--- Longer sleeps are the delays that can be had: a policy can't hold another call back without holding up the whole sandbox.
-on("nanosleep clock_nanosleep clock_nanosleep_time64", function(call)
-  if call.req and hits "delay" then call.req = call.req + math.random() * seconds end
-end)
+faults.delay(chance.delay, param("seconds", 0.5))    -- a policy can hold no other call back without holding up the whole sandbox
 
 default "allow"

@@ -7,31 +7,19 @@
 -- It may use the descriptors that it is started with, memory and the clock, and end. There are no files but the libraries that its dynamic
 -- linker asks for, no names to look at, no processes, no signals but to itself, no network. See also `ancestor`, which may read files.
 
-local read = {}
-for dir in param("read", ""):gmatch "[^:]+" do
-  if dir:sub(1, 1) ~= "/" then error("grid: '" .. dir .. "' is no absolute path", 0) end
-  read[#read + 1] = realpath(dir) or dir
-end
+local paths = require "nurse.paths"
+local read = paths.list(param("read", ""), "grid")
 
--- Libraries are what lies in the system's places for them and is called so; the linker's cache tells where.
-local function library(path)
-  if path == "/etc/ld.so.cache" then return true end
-  local name = path:basename()
-  return (path:under "/usr/lib" or path:under "/lib" or path:under "/usr/lib32" or path:under "/lib32" or path:under "/lib64" or path:under "/usr/lib64")
-    and (name:find("%.so$") or name:find("%.so%.[%d.]+$")) ~= nil
-end
-
+-- The libraries of the system are what lies in its places for them and is called so.
 local function readable(path)
   for _, dir in ipairs(read) do
     if path:under(dir) then return true end
   end
-  return library(path)
+  return paths.library(path)
 end
 
 on("@open", function(call)
-  local flags = call.flags
-  local reads = flags and flags:has "O_RDONLY" and not flags:has "O_CREAT" and not flags:has "O_TRUNC"
-  if not reads then return call:deny "EACCES" end
+  if not call.flags or not paths.reads(call.flags) then return call:deny "EACCES" end
   if readable(call.path) then return call:allow() end
   return call:deny "ENOENT"
 end)
@@ -50,13 +38,8 @@ if param("threads", false) then
   allow "sched_yield sched_getaffinity sched_getparam sched_getscheduler sched_get_priority_max sched_get_priority_min futex_waitv"
 end
 
-on("kill tkill tgkill", function(call)    -- abort() and assert()
-  if call.args[1] == call.pid or call.args[1] == call.tid then return call:allow() end
-  return call:deny "EPERM"
-end)
-on("prlimit64", function(call)
-  if call.args[1] & 0xffffffff ~= 0 and call.args[1] ~= call.pid then return call:deny "EPERM" end
-end)
+require "nurse.outsiders"    -- signals and limits: for itself, as abort() and assert() need it
+allow "kill tkill tgkill"
 on("fcntl fcntl64", function(call)    -- not: F_SETOWN, F_SETLK..., F_NOTIFY
   local cmd = call.args[2] & 0xffffffff
   if cmd > 4 and cmd ~= 1030 then return call:deny "EPERM" end    -- F_DUPFD F_GETFD F_SETFD F_GETFL F_SETFL F_DUPFD_CLOEXEC

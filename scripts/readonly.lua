@@ -6,6 +6,8 @@
 --
 -- What nurse was started with stays open: in `nurse run -p readonly -- ls > list` the shell has opened the list.
 
+local paths = require "nurse.paths"
+
 local ENOENT, EEXIST = -2, -17    -- emulated, since they are what the kernel would say: no denials to be told
 
 local devices = { ["/dev/null"] = true, ["/dev/zero"] = true, ["/dev/full"] = true, ["/dev/tty"] = true, ["/dev/ptmx"] = true }
@@ -18,26 +20,22 @@ end
 on("@open", function(call)
   local flags = call.flags
   if not flags then return call:deny "EINVAL" end
+  if paths.reads(flags) then return call:allow() end
   if not flags:has "O_RDONLY" or flags:has "O_TRUNC" then
     if stream(call.path) then return call:allow() end
     if not call.exists and not flags:has "O_CREAT" then return call:emulate(ENOENT) end
     return call:deny "EROFS"
   end
-  if flags:has "O_CREAT" then
-    if not call.exists then return call:deny "EROFS" end
-    if flags:has "O_EXCL" then return call:emulate(EEXIST) end
-    call.flags = flags:without "O_CREAT"    -- it is there, and if it goes meanwhile it isn't made again
-  end
+  if not call.exists then return call:deny "EROFS" end
+  if flags:has "O_EXCL" then return call:emulate(EEXIST) end
+  call.flags = flags:without "O_CREAT"    -- it is there, and if it goes meanwhile it isn't made again
   return call:allow()
 end)
 
--- A directory that is there is no reason to complain about the file system.
-on("mkdir mkdirat", function(call)
+on("mkdir mkdirat", function(call)    -- a directory that is there is no reason to complain about the file system
   if call.exists then return call:emulate(EEXIST) end
 end)
-
--- Memory without a name (memfd) has the size that is set.
-on("ftruncate ftruncate64 fallocate", function(call)
+on("ftruncate ftruncate64 fallocate", function(call)    -- memory without a name (memfd) has the size that is set
   local fd = call.fd
   if fd.kind == "none" or fd.path:find "^/memfd:" then return call:allow() end
 end)
@@ -52,8 +50,7 @@ on("ioctl", function(call)
   if kind == "file" or kind == "dir" or kind == "blk" then return call:deny "EROFS" end
 end)
 
--- The socket of a server is a file too; an abstract one begins with "@".
-on("bind", function(call)
+on("bind", function(call)    -- the socket of a server is a file too; an abstract one begins with "@"
   local addr = call.addr
   if addr and addr.family == "AF_UNIX" and addr.path and addr.path:find "^[^@]" then return call:deny "EROFS" end
 end)

@@ -14,7 +14,9 @@ my $root = $> == 0;
 
 my @acts = (    # act, natively (undef: don't), under the policy
     ['ids', undef, '0 0 0 0 0 0 0 0 0 0'], ['owner:file', undef, '0:0 100644 0:0'], ['chown:file:33:44', undef, 0], ['owner:file', undef, '33:44 100644 0:0'],
-    ['statx:file', undef, '33:44 100644 0:0'], ['fstat:file', undef, '33:44 100644'], ['chown:file:-1:55', undef, 0], ['statx:file', undef, '33:55 100644 0:0'], ['chown:missing:1:1', undef, 'ENOENT'],
+    ['statx:file', undef, '33:44 100644 0:0'], ['fstat:file', undef, '33:44 100644'], ['chown:file:-1:55', undef, 0], ['statx:file', undef, '33:55 100644 0:0'], ['chownat:file:-1:-1', undef, 0], ['chownat:file:-1:70000', undef, 0], ['statx:file', undef, '33:70000 100644 0:0'],
+    ['chownat:file:-1:55', undef, 0],
+    ['statx:file', undef, '33:55 100644 0:0'], ['chown:missing:1:1', undef, 'ENOENT'],
     ['rename:file:moved', undef, 0], ['fstat:moved', undef, '33:55 100644'], ['link:moved:second', undef, 0], ['owner:second', undef, '33:55 100644 0:0'], ['unlink:moved', undef, 0],
     ['create:moved', undef, 0], ['owner:moved', undef, '0:0 100644 0:0'], ['device:null', undef, 0], ['owner:null', undef, '0:0 20644 1:3'], ['statx:null', undef, '0:0 20644 1:3'], ['device:null', undef, 'EEXIST'],
     ['mkdir:d', undef, 0], ['create:d/x', undef, 0], ['chown:d:5:6', undef, 0], ['chown:d/x:7:8', undef, 0], ['rename:d:e', undef, 0], ['owner:e', undef, '5:6 40755 0:0'], ['owner:e/x', undef, '7:8 100644 0:0'],

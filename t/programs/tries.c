@@ -185,6 +185,8 @@ static long try_fifo(char **w) { return mkfifo(w[0], 0644); }
 static long try_access(char **w) { return access(w[0], number(w[1])); }
 static long try_chown(char **w) { return lchown(w[0], (uid_t)number(w[1]), (gid_t)number(w[2])); }
 
+static long try_chownat(char **w) { return fchownat(AT_FDCWD, w[0], (uid_t)number(w[1]), (gid_t)number(w[2]), 0); }
+
 static long try_fchmod(char **w)
 {
     int fd = open(w[0], O_RDONLY);
@@ -304,7 +306,7 @@ static const struct { const char *name; int words; long (*run)(char **); } verbs
     { "read", 1, try_read }, { "write", 1, try_write }, { "create", 1, try_create }, { "mkdir", 1, try_mkdir }, { "rmdir", 1, try_rmdir },
     { "unlink", 1, try_unlink }, { "rename", 2, try_rename }, { "link", 2, try_link }, { "symlink", 2, try_symlink }, { "chmod", 2, try_chmod },
     { "utime", 1, try_utime }, { "truncate", 1, try_truncate }, { "device", 1, try_device }, { "fifo", 1, try_fifo }, { "access", 2, try_access },
-    { "chown", 3, try_chown }, { "fchmod", 2, try_fchmod }, { "chattr", 1, try_chattr }, { "memfd", 0, try_memfd }, { "readlink", 1, try_readlink },
+    { "chown", 3, try_chown }, { "chownat", 3, try_chownat }, { "fchmod", 2, try_fchmod }, { "chattr", 1, try_chattr }, { "memfd", 0, try_memfd }, { "readlink", 1, try_readlink },
     { "exec", 1, try_exec }, { "readat", 2, try_readat }, { "fchdir", 1, try_fchdir }, { "owner", 1, try_owner }, { "statx", 1, try_statx }, { "fstat", 1, try_fstat }, { "ids", 0, try_ids },
     { "setuid", 1, try_setuid }, { "seteuid", 1, try_seteuid }, { "setgroups", 0, try_setgroups }, { "keys", 0, try_keys },
 };
