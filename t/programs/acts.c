@@ -23,7 +23,7 @@
 #include <time.h>
 #include <unistd.h>
 
-static char text[4096];    /* where a verb leaves its result, if it is a text */
+#include "t/programs/verbs.h"
 
 static long do_open(char **w) { return open(w[0], w[1] ? (int)strtol(w[1], NULL, 0) : O_RDONLY, 0644); }
 static long do_creat(char **w) { return open(w[0], O_WRONLY | O_CREAT | O_EXCL, 0644); }
@@ -221,7 +221,7 @@ static long do_badpath(char **w)
     return syscall(SYS_open, (void *)1, O_RDONLY, 0);
 }
 
-static const struct { const char *name; int words; long (*run)(char **); } verbs[] = {
+static const struct verb verbs[] = {
     { "open", 1, do_open }, { "creat", 1, do_creat }, { "cat", 1, do_cat }, { "catat", 2, do_catat }, { "stat", 1, do_stat }, { "lstat", 1, do_lstat },
     { "fstat", 1, do_fstat }, { "write", 2, do_write }, { "append", 2, do_append }, { "say", 1, do_say }, { "writev", 2, do_writev },
     { "unlink", 1, do_unlink }, { "mkdir", 1, do_mkdir }, { "rmdir", 1, do_rmdir }, { "rename", 2, do_rename }, { "link", 2, do_link },
@@ -233,45 +233,10 @@ static const struct { const char *name; int words; long (*run)(char **); } verbs
     { "unknown", 1, do_unknown }, { "ptrace", 0, do_ptrace }, { "badpath", 0, do_badpath }, { "mmap", 0, do_mmap },
 };
 
-/* Split an act at its colons; returns the number of words after the verb. */
-static int split(char *act, char **words)
-{
-    int count = 0;
-    for (char *p = strchr(act, ':'); p && count < 3; p = strchr(p, ':')) {
-        *p++ = 0;
-        words[count++] = p;
-    }
-    return count;
-}
-
-static int act(const char *argument)
-{
-    char copy[4096], *words[4] = { NULL };
-    snprintf(copy, sizeof copy, "%s", argument);
-    int count = split(copy, words);
-
-    for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++) {
-        if (strcmp(copy, verbs[i].name) != 0 || count < verbs[i].words)
-            continue;
-        text[0] = 0;
-        long result = verbs[i].run(words);
-        if (result < 0)
-            printf("%s = %s\n", argument, strerrorname_np(errno));
-        else if (text[0])
-            printf("%s = %s\n", argument, text);
-        else
-            printf("%s = %ld\n", argument, result);
-        fflush(stdout);
-        return 0;
-    }
-    fprintf(stderr, "acts: can't %s\n", argument);
-    return 2;
-}
-
 int main(int argc, char **argv)
 {
     for (int i = 1; i < argc; i++)
-        if (act(argv[i]) != 0)
+        if (VERBS_ACT(verbs, ':', 3, argv[i]) != 0)
             return 2;
     return 0;
 }

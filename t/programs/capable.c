@@ -24,7 +24,8 @@
 #include <time.h>
 #include <unistd.h>
 
-static char text[4096];    /* where a verb leaves its result, if it is a text */
+#include "t/programs/verbs.h"
+
 static char **rest;        /* what is still to do */
 
 static int fd_of(const char *word) { return strcmp(word, "cwd") == 0 ? AT_FDCWD : atoi(word); }
@@ -186,7 +187,7 @@ static long do_exec(char **w)
     return execv(w[0], argv);
 }
 
-static const struct { const char *name; int words; long (*run)(char **); } verbs[] = {
+static const struct verb verbs[] = {
     { "enter", 0, do_enter }, { "hold", 1, do_hold }, { "holdat", 2, do_holdat }, { "cat", 1, do_cat }, { "catat", 2, do_catat }, { "make", 2, do_make }, { "over", 2, do_over },
     { "statat", 2, do_statat }, { "empty", 1, do_empty }, { "access", 2, do_access }, { "readlinkat", 2, do_readlinkat }, { "mkdirat", 2, do_mkdirat },
     { "unlinkat", 2, do_unlinkat }, { "renameat", 4, do_renameat }, { "linkat", 4, do_linkat }, { "symlinkat", 3, do_symlinkat }, { "unlink", 1, do_unlink },
@@ -197,45 +198,11 @@ static const struct { const char *name; int words; long (*run)(char **); } verbs
     { "net", 1, do_net }, { "accept", 0, do_accept }, { "child", 0, do_child }, { "orphan", 0, do_orphan }, { "fexec", 1, do_fexec }, { "exec", 1, do_exec },
 };
 
-static int split(char *act, char **words)
-{
-    int count = 0;
-
-    for (char *p = strchr(act, ','); p && count < 4; p = strchr(p, ',')) {
-        *p++ = '\0';
-        words[count++] = p;
-    }
-    return count;
-}
-
-static int act(const char *argument)
-{
-    char copy[2048], *words[5] = { NULL };
-
-    snprintf(copy, sizeof copy, "%s", argument);
-    int count = split(copy, words);
-    for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++) {
-        if (strcmp(copy, verbs[i].name) != 0 || count < verbs[i].words)
-            continue;
-        text[0] = '\0';
-        long result = verbs[i].run(words);
-        if (result < 0)
-            dprintf(1, "%s = %s\n", argument, strerrorname_np(errno));
-        else if (text[0])
-            dprintf(1, "%s = %s\n", argument, text);
-        else
-            dprintf(1, "%s = %ld\n", argument, result);
-        return 0;
-    }
-    dprintf(2, "capable: can't %s\n", argument);
-    return 2;
-}
-
 int main(int argc, char **argv)
 {
     for (int i = 1; i < argc; i++) {
         rest = argv + i + 1;
-        if (act(argv[i]) != 0)
+        if (VERBS_ACT(verbs, ',', 4, argv[i]) != 0)
             return 2;
     }
     return 0;

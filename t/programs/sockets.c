@@ -17,7 +17,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-static char text[256];    /* where a verb leaves its result, if it is a text */
+#include "t/programs/verbs.h"
 
 struct target { struct sockaddr_storage addr; socklen_t length; int family, type; };
 
@@ -295,52 +295,17 @@ static long do_rubbish(char **w)
     return connect(fds[0], (void *)8, 16) == 0 ? 9999 : (long)allowed;
 }
 
-static const struct { const char *name; int words; long (*run)(char **); } verbs[] = {
+static const struct verb verbs[] = {
     { "connect", 2, do_connect }, { "send", 2, do_send }, { "fastopen", 3, do_fastopen }, { "unspec", 3, do_unspec }, { "sendmsg", 2, do_sendmsg },
     { "sendmmsg", 6, do_sendmmsg }, { "again", 3, do_again }, { "peer", 3, do_peer }, { "bind", 2, do_bind }, { "listen", 0, do_listen },
     { "swap", 3, do_swap }, { "socket", 3, do_socket }, { "pair", 0, do_pair }, { "file", 3, do_file }, { "short", 4, do_short },
     { "chdir", 1, do_chdir }, { "name", 1, do_name }, { "race", 5, do_race }, { "rubbish", 1, do_rubbish },
 };
 
-static int split(char *act, char **words)
-{
-    int count = 0;
-
-    for (char *p = strchr(act, ','); p && count < 6; p = strchr(p, ',')) {
-        *p++ = '\0';
-        words[count++] = p;
-    }
-    return count;
-}
-
-static int act(const char *argument)
-{
-    char copy[2048], *words[7] = { NULL };
-
-    snprintf(copy, sizeof copy, "%s", argument);
-    int count = split(copy, words);
-    for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++) {
-        if (strcmp(copy, verbs[i].name) != 0 || count < verbs[i].words)
-            continue;
-        text[0] = '\0';
-        long result = verbs[i].run(words);
-        if (result < 0)
-            printf("%s = %s\n", argument, strerrorname_np(errno));
-        else if (text[0])
-            printf("%s = %s\n", argument, text);
-        else
-            printf("%s = %ld\n", argument, result);
-        fflush(stdout);
-        return 0;
-    }
-    fprintf(stderr, "sockets: can't %s\n", argument);
-    return 2;
-}
-
 int main(int argc, char **argv)
 {
     for (int i = 1; i < argc; i++)
-        if (act(argv[i]) != 0)
+        if (VERBS_ACT(verbs, ',', 6, argv[i]) != 0)
             return 2;
     return 0;
 }

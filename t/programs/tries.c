@@ -23,7 +23,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static char text[512];    /* a result that is a text */
+#include "t/programs/verbs.h"
 
 static int number(const char *word) { return (int)strtol(word, NULL, 0); }
 
@@ -299,7 +299,7 @@ static long try_seteuid(char **w) { return seteuid((uid_t)number(w[0])); }
 static long try_setgroups(char **w) { gid_t groups[2] = { 1, 2 }; (void)w; return setgroups(2, groups); }
 static long try_keys(char **w) { (void)w; return syscall(SYS_keyctl, 0, -4, 1) < 0 ? -1 : 0; }    /* KEYCTL_GET_KEYRING_ID of the user's, made if need be */
 
-static const struct { const char *name; int words; long (*run)(char **); } verbs[] = {
+static const struct verb verbs[] = {
     { "kill", 1, try_kill }, { "setpgid", 1, try_setpgid }, { "nice", 1, try_nice }, { "pidfd", 1, try_pidfd }, { "setown", 1, try_setown },
     { "affinity", 1, try_affinity }, { "limit", 1, try_limit }, { "fork", 0, try_fork }, { "child", 0, try_child }, { "thread", 0, try_thread },
     { "socket", 2, try_socket }, { "pair", 1, try_pair }, { "connect", 1, try_connect }, { "bind", 1, try_bind },
@@ -311,39 +311,10 @@ static const struct { const char *name; int words; long (*run)(char **); } verbs
     { "setuid", 1, try_setuid }, { "seteuid", 1, try_seteuid }, { "setgroups", 0, try_setgroups }, { "keys", 0, try_keys },
 };
 
-static int act(const char *argument)
-{
-    char copy[4096], *words[4] = { NULL };
-    int count = 0;
-
-    snprintf(copy, sizeof copy, "%s", argument);
-    for (char *p = strchr(copy, ':'); p && count < 3; p = strchr(p, ':')) {
-        *p++ = 0;
-        words[count++] = p;
-    }
-    for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++) {
-        if (strcmp(copy, verbs[i].name) != 0 || count < verbs[i].words)
-            continue;
-        text[0] = 0;
-        errno = 0;
-        long result = verbs[i].run(words);
-        if (result < 0)
-            printf("%s = %s\n", argument, strerrorname_np(errno));
-        else if (text[0])
-            printf("%s = %s\n", argument, text);
-        else
-            printf("%s = %ld\n", argument, result);
-        fflush(stdout);
-        return 0;
-    }
-    fprintf(stderr, "tries: can't %s\n", argument);
-    return 2;
-}
-
 int main(int argc, char **argv)
 {
     for (int i = 1; i < argc; i++)
-        if (act(argv[i]) != 0)
+        if (VERBS_ACT(verbs, ':', 3, argv[i]) != 0)
             return 2;
     return 0;
 }
