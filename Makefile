@@ -22,7 +22,7 @@ B := build
 
 # ---- what is built from what --------------------------------------------------------------
 
-HELPER_ROOMS := base abi mailbox route helper policy
+HELPER_ROOMS := base abi mailbox route helper text policy judges
 HELPER_C     := $(filter-out core/mailbox/offsets.c,$(wildcard $(HELPER_ROOMS:%=core/%/*.c)))
 CLI_C        := $(wildcard core/cli/*.c)
 STUB_C       := $(wildcard core/stub/*.c)

@@ -9,9 +9,9 @@
 #include "core/base/say.h"
 #include "core/cli/commands.h"
 #include "core/helper/doctor.h"
-#include "core/policy/denials.h"
-#include "core/policy/shadow.h"
-#include "core/policy/trace.h"
+#include "core/judges/denials.h"
+#include "core/judges/shadow.h"
+#include "core/judges/trace.h"
 
 struct lookers { struct shadow *shadow; struct trace *trace; };
 

@@ -3,11 +3,11 @@
  *
  * Runs in the helper. Believes the user and the policy. Test: t/69-live-trace.t.
  */
-#include "core/policy/trace.h"
+#include "core/judges/trace.h"
 
 #include "core/base/say.h"
 #include "core/cli/commands.h"
-#include "core/policy/allow.h"
+#include "core/judges/allow.h"
 
 static int trace_under(struct settings *settings, char **operands, struct trace *trace)
 {

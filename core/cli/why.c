@@ -11,7 +11,7 @@
 
 #include "core/base/say.h"
 #include "core/cli/commands.h"
-#include "core/policy/advice.h"
+#include "core/judges/advice.h"
 #include "core/policy/ask.h"
 #include "core/route/route.h"
 

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "core/policy/inside.h"
-#include "core/policy/text.h"
+#include "core/text/text.h"
 
 /* get: [-0, +1] push the value; set: assign the one at stack index 3. */
 

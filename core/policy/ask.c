@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "core/policy/text.h"
+#include "core/text/text.h"
 #include "core/route/route.h"
 
 struct ask {

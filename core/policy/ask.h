@@ -8,7 +8,7 @@
 
 #include "core/helper/alone.h"
 #include "core/policy/policy.h"
-#include "core/policy/written.h"
+#include "core/text/written.h"
 
 struct ask;
 

@@ -8,7 +8,7 @@
 #include <sys/wait.h>
 
 #include "core/policy/inside.h"
-#include "core/policy/text.h"
+#include "core/text/text.h"
 
 static void events_integer(lua_State *L, const char *name, int value)
 {

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "core/policy/inside.h"
-#include "core/policy/text.h"
+#include "core/text/text.h"
 
 /* What call.NAME can be, beside methods. Numbers from FIELD_FLAGS on are names of arguments. */
 enum field {

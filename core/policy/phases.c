@@ -12,7 +12,7 @@
 
 #include "core/base/say.h"
 #include "core/policy/inside.h"
-#include "core/policy/text.h"
+#include "core/text/text.h"
 
 /* --- entering --- */
 

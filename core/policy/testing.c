@@ -17,7 +17,7 @@
 #include "core/base/say.h"
 #include "core/policy/ask.h"
 #include "core/policy/inside.h"
-#include "core/policy/text.h"
+#include "core/text/text.h"
 
 enum { PARAMETERS_MAX = 64, DIAGNOSTICS = 20 /* lines of a recording that are told about */ };
 

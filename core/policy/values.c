@@ -12,7 +12,7 @@
 #include <sys/un.h>
 
 #include "core/policy/inside.h"
-#include "core/policy/text.h"
+#include "core/text/text.h"
 
 #define BIT(name) { #name, name, name }
 #define KIND(name) { #name, name, S_IFMT }

@@ -26,7 +26,7 @@
 #include "core/base/say.h"
 #include "core/helper/alone.h"
 #include "core/policy/policy.h"
-#include "core/policy/text.h"
+#include "core/text/text.h"
 
 #define WORD(pointer) ((uint64_t)(uintptr_t)(pointer))
 

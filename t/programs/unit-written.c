@@ -23,8 +23,8 @@
 #include <unistd.h>
 
 #include "core/helper/alone.h"
-#include "core/policy/text.h"
-#include "core/policy/written.h"
+#include "core/text/text.h"
+#include "core/text/written.h"
 
 #define WORD(pointer) ((uint64_t)(uintptr_t)(pointer))
 

@@ -1,10 +1,10 @@
 /*
  * shapes_inside: what shapes.c and shapes_memory.c share; nobody else includes it.
  */
-#ifndef NURSE_POLICY_SHAPES_INSIDE_H
-#define NURSE_POLICY_SHAPES_INSIDE_H
+#ifndef NURSE_TEXT_SHAPES_INSIDE_H
+#define NURSE_TEXT_SHAPES_INSIDE_H
 
-#include "core/policy/shapes.h"
+#include "core/text/shapes.h"
 
 enum { SHOWN = 32, ITEMS = 32, PATHS = 4096 };    /* bytes of a buffer, items of a list, bytes of a string that is a name */
 

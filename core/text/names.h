@@ -1,8 +1,8 @@
 /*
  * names: strace's way of naming system calls, for -e.
  */
-#ifndef NURSE_POLICY_NAMES_H
-#define NURSE_POLICY_NAMES_H
+#ifndef NURSE_TEXT_NAMES_H
+#define NURSE_TEXT_NAMES_H
 
 #include <stdint.h>
 

@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "core/policy/text.h"
+#include "core/text/text.h"
 
 enum { SHOWN_BUFFER = 32, SHOWN_STRING = 4096 };    /* bytes of a buffer, of a string */
 

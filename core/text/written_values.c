@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #include "core/helper/call.h"
-#include "core/policy/written_inside.h"
+#include "core/text/written_inside.h"
 
 enum {
     MEMORY = 4 << 20,

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "core/policy/written_inside.h"
+#include "core/text/written_inside.h"
 
 enum { WORDS_MAX = 256, NAME_MAX_LENGTH = 64 };
 

@@ -3,7 +3,7 @@
  *
  * Runs in the helper and in the command line; allocates nothing. Test: t/67-live-why.t pastes each rule and asks again.
  */
-#include "core/policy/advice.h"
+#include "core/judges/advice.h"
 
 #include <ctype.h>
 #include <fcntl.h>
@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "core/policy/text.h"
+#include "core/text/text.h"
 
 struct advice { char *buf; size_t size, len; bool conditions, vague; };    /* vague: what the call acts on isn't known */
 

@@ -3,7 +3,7 @@
  *
  * Runs in the helper before anything starts; believes the user, names every mistake. Test: t/69-live-trace.t.
  */
-#include "core/policy/names.h"
+#include "core/text/names.h"
 
 #include <stdbool.h>
 #include <stdlib.h>

@@ -4,8 +4,8 @@
  * Runs in the helper; no Lua here, so that tracing needs no policy. What it prints of the program's memory is the copy
  * that is judged, escaped.
  */
-#ifndef NURSE_POLICY_TEXT_H
-#define NURSE_POLICY_TEXT_H
+#ifndef NURSE_TEXT_TEXT_H
+#define NURSE_TEXT_TEXT_H
 
 #include <stdbool.h>
 #include <stddef.h>

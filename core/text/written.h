@@ -7,8 +7,8 @@
  * Pure but for the memory that a call's pointers point to; runs in the command line (`nurse why`, `nurse test`). Believes nobody: what it doesn't
  * understand is a mistake, told with the word and what was expected there. The grammar for users is in doc/man/nurse-why.1.
  */
-#ifndef NURSE_POLICY_WRITTEN_H
-#define NURSE_POLICY_WRITTEN_H
+#ifndef NURSE_TEXT_WRITTEN_H
+#define NURSE_TEXT_WRITTEN_H
 
 #include <stdbool.h>
 #include <stddef.h>

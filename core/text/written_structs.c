@@ -14,8 +14,8 @@
 
 #include "core/abi/flags.h"
 #include "core/helper/call.h"
-#include "core/policy/text.h"
-#include "core/policy/written_inside.h"
+#include "core/text/text.h"
+#include "core/text/written_inside.h"
 
 /* A number in a field of a struct, written at its place. */
 static bool field_number(struct span braces, const char *name, uint64_t *value)

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <sys/un.h>
 
-#include "core/policy/text.h"
+#include "core/text/text.h"
 
 static const struct { const char *name, *short_name; int family; } families[] = {
     { "AF_UNSPEC", "unspec", AF_UNSPEC }, { "AF_UNIX", "unix", AF_UNIX }, { "AF_INET", "inet", AF_INET },

@@ -3,7 +3,7 @@
  *
  * Runs in the helper. The keystone's rules hold all the same: they are the helper's, not a judge's. Test: t/69-live-trace.t.
  */
-#include "core/policy/allow.h"
+#include "core/judges/allow.h"
 
 static bool allow_constant(void *self, enum abi_arch arch, const struct abi_call *row, struct verdict *out)
 {

@@ -9,8 +9,8 @@
 #include <string.h>
 
 #include "core/base/say.h"
-#include "core/policy/shadow.h"
-#include "core/policy/shapes.h"
+#include "core/judges/shadow.h"
+#include "core/text/shapes.h"
 
 enum { DIFFERENCES_MAX = 512, TEXT_MAX = 4096 };
 

@@ -3,8 +3,8 @@
  *
  * Runs in the helper. Calls that aren't named keep their own routes.
  */
-#ifndef NURSE_POLICY_TRACE_H
-#define NURSE_POLICY_TRACE_H
+#ifndef NURSE_JUDGES_TRACE_H
+#define NURSE_JUDGES_TRACE_H
 
 #include <stdbool.h>
 

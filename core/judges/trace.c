@@ -17,9 +17,9 @@
 #include <unistd.h>
 
 #include "core/base/say.h"
-#include "core/policy/names.h"
-#include "core/policy/shapes.h"
-#include "core/policy/trace.h"
+#include "core/text/names.h"
+#include "core/text/shapes.h"
+#include "core/judges/trace.h"
 
 enum {
     COLUMN = 40,            /* where the results stand */

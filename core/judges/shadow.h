@@ -3,8 +3,8 @@
  *
  * Runs in the helper. The second policy changes nothing: neither verdicts, arguments, memory and results, nor which way a call goes.
  */
-#ifndef NURSE_POLICY_SHADOW_H
-#define NURSE_POLICY_SHADOW_H
+#ifndef NURSE_JUDGES_SHADOW_H
+#define NURSE_JUDGES_SHADOW_H
 
 #include "core/helper/judge.h"
 #include "core/policy/policy.h"

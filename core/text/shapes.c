@@ -18,7 +18,7 @@
 #include <sys/utsname.h>
 #include <sys/wait.h>
 
-#include "core/policy/shapes_inside.h"
+#include "core/text/shapes_inside.h"
 
 struct shape {
     const char *call;

@@ -1,8 +1,8 @@
 /*
  * allow: the judge of those who have no policy: everything is allowed.
  */
-#ifndef NURSE_POLICY_ALLOW_H
-#define NURSE_POLICY_ALLOW_H
+#ifndef NURSE_JUDGES_ALLOW_H
+#define NURSE_JUDGES_ALLOW_H
 
 #include "core/helper/judge.h"
 

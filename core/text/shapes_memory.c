@@ -5,7 +5,7 @@
  */
 #include <string.h>
 
-#include "core/policy/shapes_inside.h"
+#include "core/text/shapes_inside.h"
 
 bool shape_wide(const struct text *t)
 {

@@ -2,10 +2,10 @@
  * written_inside: what the files of the reader of written calls share: written.c knows the forms, written_values.c the arguments, written_structs.c
  * what they point to, written_text.c the letters.
  */
-#ifndef NURSE_POLICY_WRITTEN_INSIDE_H
-#define NURSE_POLICY_WRITTEN_INSIDE_H
+#ifndef NURSE_TEXT_WRITTEN_INSIDE_H
+#define NURSE_TEXT_WRITTEN_INSIDE_H
 
-#include "core/policy/written.h"
+#include "core/text/written.h"
 
 /* A piece of the text. */
 struct span { const char *at; size_t length; };

@@ -11,9 +11,9 @@
 #include <string.h>
 
 #include "core/base/say.h"
-#include "core/policy/advice.h"
-#include "core/policy/denials.h"
-#include "core/policy/text.h"
+#include "core/judges/advice.h"
+#include "core/judges/denials.h"
+#include "core/text/text.h"
 
 enum { KINDS_MAX = 256, TOLD_MAX = 20, OBJECT_MAX = 256 };
 

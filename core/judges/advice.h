@@ -4,8 +4,8 @@
  * Runs in the helper (report of denials) and in the command line (`nurse why`). The program isn't believed: what comes from it is written as Lua
  * strings that are only what they look like.
  */
-#ifndef NURSE_POLICY_ADVICE_H
-#define NURSE_POLICY_ADVICE_H
+#ifndef NURSE_JUDGES_ADVICE_H
+#define NURSE_JUDGES_ADVICE_H
 
 #include <stddef.h>
 

@@ -20,7 +20,7 @@
 #include <sys/stat.h>
 
 #include "core/abi/flags.h"
-#include "core/policy/written_inside.h"
+#include "core/text/written_inside.h"
 
 struct span span_trim(struct span text)
 {

@@ -4,10 +4,10 @@
  * Runs in the helper; no Lua. Unlike text_call() it only looks: nothing is copied into the call, whose way is the same with a tracer as without.
  * Where the call has a copy already, that is what is shown.
  */
-#ifndef NURSE_POLICY_SHAPES_H
-#define NURSE_POLICY_SHAPES_H
+#ifndef NURSE_TEXT_SHAPES_H
+#define NURSE_TEXT_SHAPES_H
 
-#include "core/policy/text.h"
+#include "core/text/text.h"
 
 /* Argument i; `result` is NULL while the call begins, else what came of it: then what the kernel has filled is shown. */
 void shapes_argument(struct text *t, int i, const int64_t *result);

@@ -1,8 +1,8 @@
 /*
  * denials: tells people what was refused, by which rule, and what to write if it should not have been.
  */
-#ifndef NURSE_POLICY_DENIALS_H
-#define NURSE_POLICY_DENIALS_H
+#ifndef NURSE_JUDGES_DENIALS_H
+#define NURSE_JUDGES_DENIALS_H
 
 #include "core/helper/judge.h"
 
