@@ -34,7 +34,7 @@ if param("threads", false) then
     if call.flags:has "CLONE_THREAD" then return call:allow() end
     return call:deny "EAGAIN"
   end)
-  deny("clone3", "ENOSYS")    -- libc then uses clone
+  deny("clone3", "ENOSYS", false)    -- libc then uses clone
   allow "sched_yield sched_getaffinity sched_getparam sched_getscheduler sched_get_priority_max sched_get_priority_min futex_waitv"
 end
 

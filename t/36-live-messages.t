@@ -6,7 +6,7 @@ use lib 't/lib';
 use Nurse;
 use Test::More;
 
-my $looking = policy('on("@all", function(call) local addr, buf = call.addr, call.buf end) default "allow"');
+my $looking = policy('on("@all", function(call) local addr, buf, control = call.addr, call.buf, call.control end) default "allow"');
 my $changing = policy(<<'END');
 on("writev pwritev sendmsg sendmmsg", function(call) call.buf = call.buf:upper() .. "!" end)
 on("sendmsg sendmmsg", function(call)
@@ -15,6 +15,7 @@ end)
 default "allow"
 END
 my $refusing = policy('on("sendmsg sendmmsg", function(call) if call.addr.port == 40002 then return call:deny "EACCES" end end) default "allow"');
+my $keeping = policy('on("sendmsg sendmmsg", function(call) local control = call.control if control and #control > 0 then return call:deny("EPERM", false) end end) default "allow"');
 my $receiving = policy('after("readv recvmsg", function(call, n) log("%s %s from %s", call.name, call.buf, tostring(call.addr and call.addr.port)) end) default "allow"');
 my $timing = policy(<<'END');
 on("nanosleep clock_nanosleep clock_nanosleep_time64", function(call)
@@ -38,11 +39,14 @@ for my $class (64, 32) {
         }
         my $received = nurse($receiving, $options, [$program, 'receive']);
         is("$received->{out}$received->{err}", "5\n6\nnurse: readv first from nil\nnurse: recvmsg second from 40001\n", "what the kernel has filled, $kind");
+        is(nurse($keeping, $options, [$program, 'pass', 2000])->{out}, "- messages\n", "control data that another thread hides: what was judged is sent, $kind");
+        is(nurse($looking, $options, [$program, 'pass', 500000])->{out}, "passed messages\n", "... and passed where nobody minds, $kind");
         my $run = nurse($timing, $options, [$program, 'sleep']);
         is($run->{out}, "short\n", "a time that the policy changed, $kind");
         like($run->{err}, qr/nanosleep\w*\(.*\{tv_sec=30, tv_nsec=0\}.* takes 30$/m, "a time in words and as a number, $kind");
         is(nurse($refusing, $options, [$program, 'flip', 3000])->{out} =~ s/refused|-(?=\n)/any/r, "- right any\n", "an address that another thread swaps, $kind: what was judged is used");
     }
+    like(run([$program, 'pass', 5000000])->{out}, qr/^passed messages/, "natively descriptors are passed, $class bit");
     like(run([$program, 'flip', 5000000])->{out}, qr/^wrong right/, "natively the swapped address is hit, $class bit");
 }
 

@@ -21,7 +21,7 @@ sub fields {
     for (split /\n/, slurp('core/abi/calls.def')) {
         my ($call, $rest) = /^CALL(?:32)?\((\w+),\s*(.*)\)/ or next;
         $fields{$call}{$_} = 1 for $rest =~ /[A-Z_0-9]+\((\w+)/g;
-        @{ $fields{$call} }{qw(path newpath rawpath rawnewpath flags mode buf addr)} = (1) x 8;
+        @{ $fields{$call} }{qw(path newpath rawpath rawnewpath flags mode buf addr control)} = (1) x 9;
     }
     return '{ ' . join(', ', map { my $call = $_; "['$call'] = { " . join(', ', map { "'$_'" } sort keys %{ $fields{$call} }) . ' }' } sort keys %fields) . ' }';
 }
@@ -113,6 +113,8 @@ sub acceptable {
     no warnings 'portable';
     return 1 if $name eq 'write' && hex $size > 32768;
     return 1 if $name =~ /^send/ && $got->[1] eq 'EMSGSIZE';    # a datagram that the policy looks at has 32768 bytes at most
+    return 1 if $name =~ /^sendm?msg$/ && $got->[1] =~ /^E(?:NOBUFS|INVAL)$/ && $error =~ /^E/;    # too many control data, or a length that is none: which is told first
+    return 1 if $name =~ /^sendm?msg$/ && $got->[1] eq 'ENOBUFS';    # more control data than are looked at
     return 1 if $name =~ /^send/ && $error =~ /^E(?:FAULT|MSGSIZE)$/ && $got->[1] =~ /^E(?:INVAL|NOENT|CONNREFUSED)$/;
     return 1 if $name =~ /^(?:access|faccessat|readlink)$/ && $error eq 'EINVAL' && $got->[1] =~ /^E(?:NOENT|NAMETOOLONG|NOTDIR)$/;
     return 0;

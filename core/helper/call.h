@@ -66,6 +66,10 @@ ssize_t call_peek(struct call *call, int i, void *buf, size_t count);
 int call_name(struct call *call, int i, const void **bytes, size_t *count);
 int call_set_name(struct call *call, int i, const void *bytes, size_t count);
 
+/* The control data of that message (ancillary data, cmsg(3)), as call_bytes(). Returns 0 or -errno: ENOBUFS when there are more than the kernel's
+ * usual limit for them. */
+int call_control(struct call *call, int i, const void **bytes, size_t *count);
+
 /* After the call: bytes that the kernel has put into the vectors of argument i (ABI_IOV_OUT, ABI_MSG_OUT), at most `size`; and the address in a message
  * that was received, 0 when there is none. Return how many there are, or -errno. */
 ssize_t call_filled(struct call *call, int i, void *buf, size_t size);

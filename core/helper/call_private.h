@@ -32,6 +32,8 @@ struct call_message {
     bool gathered;                   /* the data are our copy */
     uint32_t data, data_count;       /* in the arena */
     uint32_t name, name_count;       /* the address */
+    bool held;                       /* so are the control data: */
+    uint32_t control, control_count;
     uint64_t word[7];                /* struct msghdr */
 };
 

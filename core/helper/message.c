@@ -12,6 +12,7 @@
 #include "core/helper/call_private.h"
 #include "core/helper/memory.h"
 
+enum { CONTROL_MAX = 20480 /* net.core.optmem_max of most kernels */ };
 enum { VECTORS_MAX = 1024 /* UIO_MAXIOV */, VECTORS_AT_ONCE = 32, HEADER_WORDS = 7 };
 enum { NAME, NAME_LEN, VECTORS, VECTOR_COUNT, CONTROL, CONTROL_LEN, FLAGS };    /* words of struct msghdr */
 
@@ -220,6 +221,38 @@ ssize_t call_filled_name(struct call *call, int i, void *buf, size_t size)
     return memory_read(call->tid, header[NAME], buf, (uint32_t)header[NAME_LEN] < size ? (uint32_t)header[NAME_LEN] : size);
 }
 
+static int message_fetch_control(struct call *call, int i)
+{
+    struct call_message *message = &call->message;
+    int error = message_fetch(call, i);
+    uint64_t length = message->word[CONTROL] ? message->word[CONTROL_LEN] : 0;
+    void *room;
+
+    if (error || message->held)
+        return error;
+    if (length > CONTROL_MAX)
+        return -ENOBUFS;
+    room = call_room(call, length, &message->control);
+    if (!room)
+        return -ENOMEM;
+    if (length && memory_read(call->tid, message->word[CONTROL], room, length) != (ssize_t)length)
+        return -EFAULT;
+    message->control_count = (uint32_t)length;
+    message->held = true;
+    return 0;
+}
+
+int call_control(struct call *call, int i, const void **bytes, size_t *count)
+{
+    int error = call_faulted(call, i, message_fetch_control(call, i));
+
+    if (error)
+        return error;
+    *bytes = call->arena + call->message.control;
+    *count = call->message.control_count;
+    return 0;
+}
+
 /* Put bytes of the policy's into the arena. */
 static int message_keep(struct call *call, const void *bytes, size_t size, uint32_t *offset, uint32_t *count)
 {
@@ -306,6 +339,10 @@ int message_order(struct call *call, struct mailbox_order *order, int i)
     if (message->gathered) {
         header[VECTORS] = where;
         header[VECTOR_COUNT] = 1;
+    }
+    if (message->held) {
+        header[CONTROL] = message->control_count ? call_window(call, message->control) : 0;
+        header[CONTROL_LEN] = message->control_count;
     }
     order->arg[i] = message_put(call, header, HEADER_WORDS);
     if (message->many) {

@@ -440,6 +440,18 @@ void arguments_push_name(lua_State *L, struct call *call)
         push_filled_name(L, call);
 }
 
+void arguments_push_control(lua_State *L, struct call *call)
+{
+    const void *bytes;
+    size_t count;
+    int i = scattered_index(call, false);
+
+    if (i >= 0 && call_arg(call, i) && call_control(call, i, &bytes, &count) == 0)
+        lua_pushlstring(L, bytes, count);
+    else
+        lua_pushnil(L);
+}
+
 bool arguments_assign_name(lua_State *L, struct call *call)
 {
     struct text_addr old, new;

@@ -236,6 +236,7 @@ void arguments_push_data(lua_State *L, struct call *call);
 bool arguments_assign_data(lua_State *L, struct call *call);
 void arguments_push_name(lua_State *L, struct call *call);
 bool arguments_assign_name(lua_State *L, struct call *call);
+void arguments_push_control(lua_State *L, struct call *call);
 
 /* values.c */
 void values_open(lua_State *L);

@@ -14,14 +14,14 @@
 /* What call.NAME can be, beside methods. Numbers from FIELD_FLAGS on are names of arguments. */
 enum field {
     FIELD_NONE, FIELD_NAME, FIELD_NR, FIELD_ARCH, FIELD_PID, FIELD_TID, FIELD_COMM, FIELD_EXE, FIELD_EXISTS, FIELD_IP, FIELD_ARGS, FIELD_MEMORY,
-    FIELD_RAWPATH, FIELD_RAWNEWPATH, FIELD_FLAGS, FIELD_MODE, FIELD_BUF, FIELD_ADDR, FIELD_PATH, FIELD_NEWPATH,
+    FIELD_RAWPATH, FIELD_RAWNEWPATH, FIELD_CONTROL, FIELD_FLAGS, FIELD_MODE, FIELD_BUF, FIELD_ADDR, FIELD_PATH, FIELD_NEWPATH,
     FIELD_OTHER,
 };
 
 static const struct { const char *name; enum field field; } fixed_fields[] = {
     { "name", FIELD_NAME }, { "nr", FIELD_NR }, { "arch", FIELD_ARCH }, { "pid", FIELD_PID }, { "tid", FIELD_TID },
     { "comm", FIELD_COMM }, { "exe", FIELD_EXE }, { "exists", FIELD_EXISTS }, { "ip", FIELD_IP }, { "args", FIELD_ARGS }, { "memory", FIELD_MEMORY },
-    { "rawpath", FIELD_RAWPATH }, { "rawnewpath", FIELD_RAWNEWPATH }, { "flags", FIELD_FLAGS }, { "mode", FIELD_MODE },
+    { "control", FIELD_CONTROL }, { "rawpath", FIELD_RAWPATH }, { "rawnewpath", FIELD_RAWNEWPATH }, { "flags", FIELD_FLAGS }, { "mode", FIELD_MODE },
     { "buf", FIELD_BUF }, { "addr", FIELD_ADDR },
     { "path", FIELD_PATH }, { "newpath", FIELD_NEWPATH }, { NULL, FIELD_NONE },
 };
@@ -86,6 +86,7 @@ static int object_get(lua_State *L, struct call *call, int field)
     case FIELD_IP: lua_pushinteger(L, (lua_Integer)call_ip(call)); break;
     case FIELD_ARGS: lua_rawgeti(L, LUA_REGISTRYINDEX, p->args); break;
     case FIELD_MEMORY: lua_rawgeti(L, LUA_REGISTRYINDEX, p->memory); break;
+    case FIELD_CONTROL: arguments_push_control(L, call); break;
     case FIELD_RAWPATH: return object_get_raw(L, call, FIELD_PATH);
     case FIELD_RAWNEWPATH: return object_get_raw(L, call, FIELD_NEWPATH);
     default: return object_get_argument(L, call, field);

@@ -419,55 +419,45 @@ local headers = {
   x86_64 = { format = "<I8I8", size = 64, control_at = 33, control = "<I8i4i4", control_size = 16 },
   i386 = { format = "<I4I4", size = 32, control_at = 17, control = "<I4i4i4", control_size = 12 },
 }
-local UIO_MAXIOV, CONTROL_MAX, SOL_SOCKET, SCM_RIGHTS = 1024, 65536, 1, 1
+local UIO_MAXIOV, SOL_SOCKET, SCM_RIGHTS = 1024, 1, 1
 
--- Whether control data pass descriptors. What can't be read is the kernel's to refuse.
-local function passes_descriptors(call, header, address, length)
-  local at = 0
-  local control = call.memory:read(address, math.min(length, CONTROL_MAX))
+-- Whether a message passes descriptors: its control data are the copy that is sent. What can't be read is the kernel's to refuse.
+local function passes_descriptors(call)
+  local header, control, at = headers[call.arch], call.control, 0
   while control and at + header.control_size <= #control do
     local size, level, kind = header.control:unpack(control, at + 1)
     if level == SOL_SOCKET and kind == SCM_RIGHTS then return true end
-    if size < header.control_size or size > CONTROL_MAX then return false end
+    if size < header.control_size or size > #control then return false end
     local word = header.control_size == 16 and 8 or 4
     at = at + (size + word - 1) // word * word
   end
-  return length > CONTROL_MAX
+  return false
 end
 
--- The messages of sendmsg and sendmmsg, recvmsg and recvmmsg: looks(control's address, its length, header) says what is missing.
-local function each_message(call, count, looks)
-  local header = headers[call.arch]
-  for i = 0, math.min(count, UIO_MAXIOV) - 1 do
-    local bytes = call.memory:read(call.args[2] + i * header.size, header.size - 8)
-    if not bytes or #bytes < header.size - 8 then return nil end    -- EFAULT, from the kernel
-    local control, length = header.format:unpack(bytes, header.control_at)
-    local missing = looks(control, length, header)
-    if missing then return missing end
-  end
-end
-
-local function send_messages(call, has, count)
+-- Of sendmmsg the first message alone is sent.
+local function send_message(call, has)
   if not has.stdio then return "stdio" end
   local addr = call.addr
   if addr then
     local missing, errno = to_address(call, has, true)
     if missing ~= nil then return missing, errno end
   end
-  if has.sendfd then return nil end
-  return each_message(call, count, function(control, length, header)
-    if length > 0 and passes_descriptors(call, header, control, length) then return "sendfd" end
-  end)
+  if not has.sendfd and passes_descriptors(call) then return "sendfd" end
 end
 
+-- Messages with room for control data may bring descriptors. The kernel writes into the headers, so they stay the program's.
 local function receive_messages(call, has, count)
+  local header = headers[call.arch]
   if not has.stdio then return "stdio" end
   if has.recvfd then return nil end
-  return each_message(call, count, function(_, length) return length > 0 and "recvfd" or nil end)
+  for i = 0, math.min(count, UIO_MAXIOV) - 1 do
+    local bytes = call.memory:read(call.args[2] + i * header.size, header.size - 8)
+    if not bytes or #bytes < header.size - 8 then return nil end    -- EFAULT, from the kernel
+    local _, length = header.format:unpack(bytes, header.control_at)
+    if length > 0 then return "recvfd" end
+  end
 end
 
-local function send_message(call, has) return send_messages(call, has, 1) end
-local function send_many(call, has) return send_messages(call, has, call.args[3] & 0xffffffff) end
 local function receive_message(call, has) return receive_messages(call, has, 1) end
 local function receive_many(call, has) return receive_messages(call, has, call.args[3] & 0xffffffff) end
 
@@ -519,7 +509,7 @@ local conditions = {
   { "connect", connect, "inet unix" },
   { "sendto", send_to, "stdio inet unix" },
   { "sendmsg", send_message, "stdio inet sendfd" },
-  { "sendmmsg", send_many, "stdio inet sendfd" },
+  { "sendmmsg", send_message, "stdio inet sendfd" },
   { "recvmsg", receive_message, "stdio recvfd" },
   { "recvmmsg recvmmsg_time64", receive_many, "stdio recvfd" },
   { "setsockopt", set_option, "stdio inet mcast" },
@@ -572,7 +562,7 @@ end
 
 local function place_rules(of)
   allow(always)
-  deny("clone3", "ENOSYS")    -- whatever the policy says: its flags lie in memory; libc then uses clone
+  deny("clone3", "ENOSYS", false)    -- whatever the policy says: its flags lie in memory; libc then uses clone
   for _, condition in ipairs(conditions) do
     if condition[3] and not lacks(low, condition[3]) then
       allow(condition[1])

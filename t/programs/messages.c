@@ -6,6 +6,7 @@
  *   messages flip COUNT                  sends COUNT messages, or until one goes wrong, to the first socket while a thread swaps the address for the second's; says how many
  *                                        the second one got
  *   messages receive                     receives what it has sent itself: readv into two vectors, then recvmsg
+ *   messages pass COUNT                 sends COUNT messages that pass a descriptor while a thread hides it; says whether any came, and whether messages did
  *   messages bad                         the errors of bad pointers, one a line
  *   messages sleep                       sleeps for 30 seconds
  */
@@ -147,6 +148,58 @@ static void act_flip(int count)
     printf("%s %s %s\n", wrong ? "wrong" : "-", right ? "right" : "-", refused ? "refused" : "-");
 }
 
+static volatile size_t *hidden;
+
+static void *hider(void *length)
+{
+    while (!stop) {
+        *hidden = 0;
+        *hidden = *(size_t *)length;
+    }
+    return NULL;
+}
+
+/* One message from the pair; true when a descriptor came with it. */
+static bool take(int fd, int *messages)
+{
+    char byte, control[CMSG_SPACE(sizeof(int))];
+    struct iovec one = { &byte, 1 };
+    struct msghdr message = { .msg_iov = &one, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control };
+    struct cmsghdr *first;
+
+    if (recvmsg(fd, &message, MSG_DONTWAIT) <= 0)
+        return false;
+    ++*messages;
+    first = CMSG_FIRSTHDR(&message);
+    if (!first || first->cmsg_type != SCM_RIGHTS)
+        return false;
+    close(*(int *)CMSG_DATA(first));
+    return true;
+}
+
+static void act_pass(int count)
+{
+    char control[CMSG_SPACE(sizeof(int))] = "";
+    struct iovec one = { "x", 1 };
+    struct msghdr message = { .msg_iov = &one, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control };
+    struct cmsghdr *first = CMSG_FIRSTHDR(&message);
+    int pair[2], passed = 0, messages = 0;
+    size_t length = sizeof control;
+    pthread_t thread;
+
+    socketpair(AF_UNIX, SOCK_DGRAM, 0, pair);
+    *first = (struct cmsghdr){ .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof(int)) };
+    hidden = &message.msg_controllen;
+    pthread_create(&thread, NULL, hider, &length);
+    for (int i = 0; i < count && !(passed && messages > 10); i++) {
+        sendmsg(pair[0], &message, 0);
+        passed += take(pair[1], &messages);
+    }
+    stop = true;
+    pthread_join(thread, NULL);
+    printf("%s %s\n", passed ? "passed" : "-", messages ? "messages" : "-");
+}
+
 static void show(const char *what, ssize_t result)
 {
     printf("%s: %s\n", what, result < 0 ? strerror(errno) : "done");
@@ -200,5 +253,7 @@ int main(int argc, char **argv)
             return acts[i].act(), 0;
     if (argc == 3 && strcmp(argv[1], "flip") == 0)
         return act_flip(atoi(argv[2])), 0;
+    if (argc == 3 && strcmp(argv[1], "pass") == 0)
+        return act_pass(atoi(argv[2])), 0;
     return 2;
 }
