@@ -25,13 +25,6 @@ sub fresh {
     return;
 }
 
-# { ACT => RESULT } of a run.
-sub answers {
-    my ($result) = @_;
-    my %answers = $result->{out} =~ /^(.*?) = (.*)$/mg;
-    return \%answers;
-}
-
 # One case. acts: [ACT, NATIVE RESULT (a regex, or undef: don't care), RESULT UNDER NURSE]...
 # o: policies (several), options, status, err (regex), err_not, code run after each run as o.look->(NAME, INSIDE).
 sub check {

@@ -22,8 +22,6 @@ sub fresh {
     return;
 }
 
-sub answers { return { $_[0]{out} =~ /^(.*?) = (.*)$/mg } }
-
 sub acts {
     my ($policy, $class, $options, @acts) = @_;
     fresh();

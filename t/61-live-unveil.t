@@ -38,8 +38,6 @@ sub fresh {
     return;
 }
 
-sub answers { return { $_[0]{out} =~ /^(.*?) = (.*)$/mg } }
-
 # The veil of most tests; the program, its libraries and what its process may see of itself are there too.
 my $system = 'local unveil = require "nurse.unveil" for _, dir in ipairs { "/usr", "/lib", "/lib64", "/lib32", "/etc/ld.so.cache", "%s" } do unveil(dir, "rx") end unveil("/proc/self", "r") ';
 my $veil = sprintf($system, build_dir()) . <<"LUA";

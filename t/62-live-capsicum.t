@@ -27,7 +27,7 @@ sub fresh {
 }
 
 # A run's answers in their order: [ACT, RESULT]...
-sub answers {
+sub answers_in_order {
     my ($result) = @_;
     return [map { [/^(.*?) = (.*)$/] } split /\n/, $result->{out}];
 }
@@ -47,7 +47,7 @@ sub check {
         my ($kind, $column, $list, $do) = @$run;
         fresh();
         my $result = $do->();
-        my $got = answers($result);
+        my $got = answers_in_order($result);
         for my $i (0 .. $#$list) {
             my ($act, $wanted) = @{ $list->[$i] }[0, $column];
             my $answer = ($got->[$i] // [''])->[0] eq $act ? $got->[$i][1] : 'nothing';

@@ -16,7 +16,7 @@ use Test::More;
 
 my @ways = (['64 bits', 64, []], ['64 bits, no gate', 64, ['--gate=off']], ['32 bits', 32, []]);
 my $dir = scratch();
-mkdir "$dir/$_" for qw(run other work);
+mkdir "$dir/$_" for qw(run other here);
 
 # --- the servers: each greets with its name, and keeps count ------------------------------------------------------
 
@@ -84,12 +84,6 @@ sub visitors {
 
 # --- cases -----------------------------------------------------------------------------------------------------------
 
-sub answers {
-    my ($result) = @_;
-    my %answers = $result->{out} =~ /^(.*?) = (.*)$/mg;
-    return \%answers;
-}
-
 # One case: rules; acts: [ACT, NATIVE, UNDER NURSE] (undef: don't care); o: native visitors, visitors; look->(); env.
 sub check {
     my ($name, $rules, $acts, $o) = @_;
@@ -97,14 +91,14 @@ sub check {
     my $policy = policy(qq{local net = require "nurse.net"\n$rules\ndefault "allow"\n});
     my @list = map { $_->[0] } @$acts;
     my @natively = map { $_->[0] } grep { defined $_->[1] } @$acts;    # what has no answer here is not for the network outside
-    my @runs = (['natively', sub { run([program('sockets'), @natively], { cwd => "$dir/work" }) }, 1, $o->{native}]);
+    my @runs = (['natively', sub { run([program('sockets'), @natively], { cwd => "$dir/here" }) }, 1, $o->{native}]);
     for my $way (@ways) {
         my ($kind, $class, $options) = @$way;
-        push @runs, [$kind, sub { nurse($policy, $options, [program('sockets', $class), @list], { cwd => "$dir/work" }) }, 2, $o->{visitors}];
+        push @runs, [$kind, sub { nurse($policy, $options, [program('sockets', $class), @list], { cwd => "$dir/here" }) }, 2, $o->{visitors}];
     }
     for my $run (@runs) {
         my ($kind, $do, $column, $visitors) = @$run;
-        unlink glob "$dir/work/*";
+        unlink glob "$dir/here/*";
         $o->{before}->() if $o->{before};
         my $result = $do->();
         my $got = answers($result);
@@ -130,7 +124,7 @@ check('tcp by port', qq{net.allow("tcp 127.0.0.1:$port{A}")},
     { visitors => 'A A A' });
 check('nothing is allowed', '', [["connect,tcp,$A", 'A', 'EACCES'], ["send,udp,$U", 'U', 'EACCES'], ['bind,tcp,127.0.0.1,0', '0', 'EACCES'],
     ['bind,stream,s', '0', 'EACCES'], ['listen', '0', 'EACCES'], ['socket,16,3,0', '0', 'EACCES'], ['name,127.0.0.1', 'found', 'found'], ['pair', 'x', 'x']],
-    { native => 'A U', visitors => '', look => sub { my ($name, $inside) = @_; is(-e "$dir/work/s" ? 1 : 0, $inside ? 0 : 1, "$name: the socket's name") } });
+    { native => 'A U', visitors => '', look => sub { my ($name, $inside) = @_; is(-e "$dir/here/s" ? 1 : 0, $inside ? 0 : 1, "$name: the socket's name") } });
 check('networks, ranges, the first rule', qq{net.deny("tcp 127.0.0.0/30:$port{B}")
 net.allow("any 127.0.0.0/8:1024-65535")
 net.deny("udp *")},
@@ -150,27 +144,27 @@ net.allow("unix \@nurse-test-$$")},
      ['connect,dgram,../other/e', '6', 'EACCES'], ['send,dgram,../run/d', '6', '6'], ['send,dgram,../other/e', '6', 'EACCES'], ['sendmsg,dgram,../run/d', '6', '6'],
      ['sendmsg,dgram,way/e', '6', 'EACCES'], ['chdir,../other', '0', '0'], ['connect,stream,y', 'Y', 'EACCES'], ['connect,stream,../run/x', 'X', 'X'],
      ["connect,tcp,$A", 'A', 'EACCES']],
-    { visitors => 'D D D N X X X', before => sub { symlink '../run/x', "$dir/work/good"; symlink '../other/y', "$dir/work/bad"; symlink '../other', "$dir/work/way" } });
+    { visitors => 'D D D N X X X', before => sub { symlink '../run/x', "$dir/here/good"; symlink '../other/y', "$dir/here/bad"; symlink '../other', "$dir/here/way" } });
 check('bind', qq{net.bind("tcp 127.0.0.1:0")
 net.allow("bind udp 127.0.0.0/8")
-net.listen("unix $dir/work/*")},
+net.listen("unix $dir/here/*")},
     [['bind,tcp,127.0.0.1,0', '0', '0'], ['bind,tcp,0.0.0.0,0', '0', 'EACCES'], ['listen', '0', 'EACCES'], ["swap,tcp,$A", undef, 'EACCES'],
      ['bind,udp,127.0.0.1,0', '0', '0'], ['bind,udp,0.0.0.0,0', '0', 'EACCES'], ['bind,stream,s', '0', '0'], ['bind,dgram,d', '0', '0'],
      ['bind,stream,../other/s', '0', 'EACCES'], ['bind,stream,./s', 'EADDRINUSE', 'EADDRINUSE'], ["connect,tcp,$A", 'A', 'EACCES']],
     { visitors => '', look => sub {
         my ($name, $inside) = @_;
-        is(join(' ', map { -S "$dir/$_" ? 1 : 0 } qw(work/s work/d other/s)), $inside ? '1 1 0' : '1 1 1', "$name: names of sockets");
+        is(join(' ', map { -S "$dir/$_" ? 1 : 0 } qw(here/s here/d other/s)), $inside ? '1 1 0' : '1 1 1', "$name: names of sockets");
         unlink "$dir/other/s";
     } });
 my $long = 'l' x 100;    # no address has room for the whole path
-check('long paths', qq{net.allow("unix $dir/work/$long/a")\nnet.bind("unix $dir/work/$long/a")},
+check('long paths', qq{net.allow("unix $dir/here/$long/a")\nnet.bind("unix $dir/here/$long/a")},
     [["chdir,$long", '0', '0'], ['bind,stream,a', '0', '0'], ['connect,stream,a', 'ECONNREFUSED', 'ECONNREFUSED'], ['bind,stream,b', '0', 'EACCES'],
      ['connect,stream,./b', 'ECONNREFUSED', 'EACCES'], ["connect,stream,../$long/./a", 'ECONNREFUSED', 'ECONNREFUSED']],
-    { before => sub { mkdir "$dir/work/$long"; unlink glob "$dir/work/$long/*" }, look => sub {
+    { before => sub { mkdir "$dir/here/$long"; unlink glob "$dir/here/$long/*" }, look => sub {
         my ($name, $inside) = @_;
-        is(join(' ', map { -S "$dir/work/$long/$_" ? 1 : 0 } qw(a b)), $inside ? '1 0' : '1 1', "$name: names of sockets");
-        unlink glob "$dir/work/$long/*";
-        rmdir "$dir/work/$long";
+        is(join(' ', map { -S "$dir/here/$long/$_" ? 1 : 0 } qw(a b)), $inside ? '1 0' : '1 1', "$name: names of sockets");
+        unlink glob "$dir/here/$long/*";
+        rmdir "$dir/here/$long";
     } });
 check('redirect', qq{net.redirect("tcp 192.0.2.0/24:80", "127.0.0.1:$port{A}")
 net.redirect("tcp 127.0.0.1:$port{A}", ":$port{B}")
@@ -194,14 +188,14 @@ SKIP: {
 for my $way (@ways) {
     my ($kind, $class, $options) = @$way;
     my $act = "race,turning,$dir/run/x,$dir/other/y,X,Y";
-    my $race = nurse(policy(qq{require("nurse.net").allow("unix $dir/run/*") default "allow"}), $options, [program('sockets', $class), $act], { cwd => "$dir/work" });
+    my $race = nurse(policy(qq{require("nurse.net").allow("unix $dir/run/*") default "allow"}), $options, [program('sockets', $class), $act], { cwd => "$dir/here" });
     is($race->{out}, "$act = X refused\n", "a turning link, $kind: what was judged is what answers") or diag($race->{err});
     my $visitors = visitors();
     like($visitors, qr/X/, "a turning link, $kind: the good one was reached");
     unlike($visitors, qr/Y/, "a turning link, $kind: the other never");
-    unlink "$dir/work/turning", "$dir/work/turning.new";
+    unlink "$dir/here/turning", "$dir/here/turning.new";
 }
-run([program('sockets'), "connect,stream,turning"], { cwd => "$dir/work", before => sub { symlink "$dir/other/y", "$dir/work/turning" } });
+run([program('sockets'), "connect,stream,turning"], { cwd => "$dir/here", before => sub { symlink "$dir/other/y", "$dir/here/turning" } });
 is(visitors(), 'Y', 'a turning link, natively: it can be reached');
 
 # --- addresses that are none -------------------------------------------------------------------------------------------
@@ -209,7 +203,7 @@ is(visitors(), 'Y', 'a turning link, natively: it can be reached');
 for my $way (@ways) {
     my ($kind, $class, $options) = @$way;
     my $rules = 'net.deny("udp ::/1") net.allow("any 10.255.255.255:1") net.allow("unix /none/*") net.bind("any 192.0.2.1")';
-    my $result = nurse(policy(qq{local net = require "nurse.net" $rules default "allow"}), $options, [program('sockets', $class), 'rubbish,400'], { cwd => "$dir/work" });
+    my $result = nurse(policy(qq{local net = require "nurse.net" $rules default "allow"}), $options, [program('sockets', $class), 'rubbish,400'], { cwd => "$dir/here" });
     is($result->{out}, "rubbish,400 = 0\n", "rubbish, $kind: nothing of it is allowed") or diag($result->{err});
     unlike($result->{err}, qr/nurse\.net:\d+: |limit/, "rubbish, $kind: no mistake in the rules' code");
 }

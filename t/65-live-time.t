@@ -18,11 +18,6 @@ my @ways = (
 
 sub with { my ($text, $name) = @_; return policy("default \"allow\"\nlocal time = require \"nurse.time\"\n$text\n", $name) }
 
-sub answers {
-    my ($result) = @_;
-    return { $result->{out} =~ /^(.*?) = (.*)$/mg };
-}
-
 sub inside {
     my ($policy, $way, @acts) = @_;
     my $result = nurse($policy, $way->[2], [$way->[1], @acts]);

@@ -14,12 +14,6 @@ my $limit = { timeout => 20 };
 
 sub profile { return policy($_[0], ($_[1] // 'profile') . '.json') }
 
-sub answers {
-    my ($result) = @_;
-    my %answers = $result->{out} =~ /^(.*?) = (.*)$/mg;
-    return \%answers;
-}
-
 # Acts of seccomps with what they say natively and under nurse, in all ways. o.options, o.err (regex), o.policy.
 sub check {
     my ($name, $policy, $acts, $o) = @_;

@@ -197,7 +197,8 @@ int statement_phase(lua_State *L);
 void phases_look(struct policy *policy, const struct plan *plan, struct call *call);
 
 /* layers.c */
-struct layer *layers_phase(lua_State *L, struct layer *script, struct phase *phase);
+/* One more layer, as *as is but for policy, env and loaded; raises a Lua error when there is no memory. */
+struct layer *layers_new(lua_State *L, const struct layer *as);
 int layers_compile(struct policy *policy);
 void layers_free(struct policy *policy);
 /* Index of a row into policy->names; past the end when it is unknown. */

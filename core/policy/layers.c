@@ -141,10 +141,9 @@ static int layers_plan_row(const struct policy *p, struct plan *plan, size_t row
     return 0;
 }
 
-/* A layer for the rules of a phase; the script's statements go into it from now on. */
-struct layer *layers_phase(lua_State *L, struct layer *script, struct phase *phase)
+struct layer *layers_new(lua_State *L, const struct layer *as)
 {
-    struct policy *p = script->policy;
+    struct policy *p = policy_of(L);
 
     p->layers = state_grow(L, p->layers, p->layer_count, sizeof *p->layers);
     struct layer *layer = calloc(1, sizeof *layer);
@@ -152,7 +151,9 @@ struct layer *layers_phase(lua_State *L, struct layer *script, struct phase *pha
         luaL_error(L, "out of memory");
         return NULL;    /* not reached: luaL_error never returns */
     }
-    *layer = (struct layer){ .policy = p, .script = script->script, .module = script->module, .path = script->path, .env = LUA_NOREF, .loaded = LUA_NOREF, .phase = phase };
+    *layer = *as;
+    layer->policy = p;
+    layer->env = layer->loaded = LUA_NOREF;
     p->layers[p->layer_count++] = layer;
     return layer;
 }

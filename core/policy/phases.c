@@ -220,7 +220,7 @@ int statement_phase(lua_State *L)
     lua_pushlightuserdata(L, phase);
     lua_pushcclosure(L, phase_enter_now, 1);
     phase_trigger(L, phase, script);
-    script->into = layers_phase(L, script, phase);
+    script->into = layers_new(L, &(struct layer){ .script = script->script, .module = script->module, .path = script->path, .phase = phase });
     lua_settop(L, 3);
     return 1;
 }

@@ -22,20 +22,12 @@ enum {
 struct layer *scripts_layer(lua_State *L, const char *path, struct layer *script)
 {
     struct policy *p = policy_of(L);
+    struct layer *layer = layers_new(L, &(struct layer){ .script = script, .module = script != NULL, .path = state_intern(p, path) });
 
-    p->layers = state_grow(L, p->layers, p->layer_count, sizeof *p->layers);
-    struct layer *layer = calloc(1, sizeof *layer);
-    if (!layer) {
-        luaL_error(L, "out of memory");
-        return NULL;    /* not reached: luaL_error never returns */
-    }
-    p->layers[p->layer_count++] = layer;
-    layer->policy = p;
-    layer->script = script ? script : layer;
-    layer->module = script != NULL;
-    layer->phase = script && script->into ? script->into->phase : NULL;
-    layer->path = state_intern(p, path);
-    layer->loaded = layer->env = LUA_NOREF;
+    if (!script)
+        layer->script = layer;
+    else if (script->into)
+        layer->phase = script->into->phase;
     sandbox_env(L);
     statements_open(L, layer);
     layer->env = luaL_ref(L, LUA_REGISTRYINDEX);

@@ -18,7 +18,7 @@ use Test::More;
 use Time::HiRes ();
 
 our @EXPORT = qw(
-    run start finish nurse nurse_command policy same_as_native same_result differences gates
+    run start finish nurse nurse_command policy same_as_native same_result differences gates answers
     program build_program scratch spew slurp wait_for marked_processes one_nurse_line
     skip_or_fail skip_all_or_fail root_dir build_dir
 );
@@ -176,6 +176,12 @@ sub nurse_command {
 sub nurse {
     my ($policy, $options, $command, $o) = @_;
     return run(nurse_command($policy, $options, $command), $o);
+}
+
+# What a program of acts has answered: { ACT => RESULT }.
+sub answers {
+    my ($result) = @_;
+    return { $result->{out} =~ /^(.*?) = (.*)$/mg };
 }
 
 # --- comparing with a native run -------------------------------------------------------------------------

@@ -11,7 +11,7 @@ use File::Temp qw(tempdir);
 use Nurse;
 use Test::More;
 
-our @EXPORT = qw(tries answers fresh base work other victim);
+our @EXPORT = qw(tries fresh base work other victim);
 
 my ($base, $victim);
 
@@ -34,13 +34,6 @@ sub victim {
     return $victim->{pid};
 }
 END { if ($victim) { my $status = $?; kill 'KILL', $victim->{pid}; finish($victim); $? = $status } }
-
-# { ACT => RESULT } of a run.
-sub answers {
-    my ($result) = @_;
-    my %answers = $result->{out} =~ /^(.*?) = (.*)$/mg;
-    return \%answers;
-}
 
 my @ways = (['64 bits', 64, []], ['64 bits, no gate', 64, ['--gate=off']], ['32 bits', 32, []]);
 

@@ -130,17 +130,20 @@ static void *writer(void *unused)
     return NULL;
 }
 
-static long do_threads(size_t n)
+/* Up to sixteen threads at the same time. Returns how many there were. */
+static long at_once(size_t n, void *(*act)(void *))
 {
     pthread_t threads[16];
     size_t made = 0;
 
-    while (made < n && made < 16 && pthread_create(&threads[made], NULL, writer, NULL) == 0)
+    while (made < n && made < 16 && pthread_create(&threads[made], NULL, act, NULL) == 0)
         made++;
     for (size_t i = 0; i < made; i++)
         pthread_join(threads[i], NULL);
     return (long)made;
 }
+
+static long do_threads(size_t n) { return at_once(n, writer); }
 
 /* Threads that copy at the same time, each as much as it gets. */
 static void *copier(void *unused)
@@ -154,17 +157,7 @@ static void *copier(void *unused)
     return NULL;
 }
 
-static long do_copiers(size_t n)
-{
-    pthread_t threads[16];
-    size_t made = 0;
-
-    while (made < n && made < 16 && pthread_create(&threads[made], NULL, copier, NULL) == 0)
-        made++;
-    for (size_t i = 0; i < made; i++)
-        pthread_join(threads[i], NULL);
-    return (long)made;
-}
+static long do_copiers(size_t n) { return at_once(n, copier); }
 
 static const struct { const char *name; long (*act)(size_t n); } verbs[] = {
     { "write", do_write }, { "pwrite", do_pwrite }, { "writev", do_writev }, { "pwritev", do_pwritev }, { "splice", do_splice }, { "sendfile", do_sendfile },

@@ -1,19 +1,19 @@
 -- What scripts/default.lua promises, as `nurse test t/data/policy/default.test.lua` shows it.
-policy("../../../scripts/default", { cwd = "/home/me/work", write = "/srv/out", read = "/srv/data" })
+policy("../../../scripts/default", { cwd = "/home/me/project", write = "/srv/out", read = "/srv/data" })
 
 -- reads the system, the current directory and what it is told; no homes, no secrets
 expect("openat /usr/share/x O_RDONLY", "allow")
 expect("open /etc/passwd O_RDONLY|O_CLOEXEC", "allow")
 expect("open /etc/shadow O_RDONLY", "deny EACCES")
 expect("openat2 /etc/shadow {flags=O_RDONLY}", "deny EACCES")
-expect("openat /home/me/work/notes O_RDONLY", "allow")
+expect("openat /home/me/project/notes O_RDONLY", "allow")
 expect("openat /root O_RDONLY|O_DIRECTORY", "deny EACCES")
-expect("openat /home/me/worker O_RDONLY", "emulate -2", { name = "a directory's name is no prefix; what isn't there is ENOENT" })
+expect("openat /home/me/projecter O_RDONLY", "emulate -2", { name = "a directory's name is no prefix; what isn't there is ENOENT" })
 expect("openat /srv/data/x O_RDONLY", "allow")
 expect{ call = "openat /usr/../etc/shadow O_RDONLY", verdict = "deny EACCES", path = "/etc/shadow" }
 
 -- writes the current directory, /tmp and what it is told
-expect("openat /home/me/work/new O_WRONLY|O_CREAT|O_TRUNC 0644", "allow")
+expect("openat /home/me/project/new O_WRONLY|O_CREAT|O_TRUNC 0644", "allow")
 expect("creat /tmp/x 0600", "allow")
 expect("openat /srv/out/x O_RDWR|O_CREAT 0600", "allow")
 expect("openat /srv/data/x O_WRONLY", "deny EACCES")
