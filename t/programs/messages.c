@@ -148,13 +148,12 @@ static void act_flip(int count)
     printf("%s %s %s\n", wrong ? "wrong" : "-", right ? "right" : "-", refused ? "refused" : "-");
 }
 
-static volatile size_t *hidden;
-
-static void *hider(void *length)
+/* Of another level than SOL_SOCKET control data mean nothing to the socket, and are no error. */
+static void *hider(void *level)
 {
     while (!stop) {
-        *hidden = 0;
-        *hidden = *(size_t *)length;
+        *(volatile int *)level = 99;
+        *(volatile int *)level = SOL_SOCKET;
     }
     return NULL;
 }
@@ -184,13 +183,11 @@ static void act_pass(int count)
     struct msghdr message = { .msg_iov = &one, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control };
     struct cmsghdr *first = CMSG_FIRSTHDR(&message);
     int pair[2], passed = 0, messages = 0;
-    size_t length = sizeof control;
     pthread_t thread;
 
     socketpair(AF_UNIX, SOCK_DGRAM, 0, pair);
     *first = (struct cmsghdr){ .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof(int)) };
-    hidden = &message.msg_controllen;
-    pthread_create(&thread, NULL, hider, &length);
+    pthread_create(&thread, NULL, hider, &first->cmsg_level);
     for (int i = 0; i < count && !(passed && messages > 10); i++) {
         sendmsg(pair[0], &message, 0);
         passed += take(pair[1], &messages);
