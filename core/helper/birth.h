@@ -3,7 +3,7 @@
  *
  * Runs in the helper. A task inherits its creator's filters for ever, so whatever is to have, or to be, a trustee descends from a trustee: it clones, and
  * the copy starts a trustee of its own, locks itself down and goes on as the program's thread. What only the creating thread knows, its
- * registers, it tells in the catch (asm/ARCH/catch.S), where the helper sends it for that. Test: t/44-live-fork.t, t/54-attack-birth.t.
+ * registers, it tells in the catch (asm/ARCH/catch.S), where the helper sends it for that. Test: t/44-live-fork.t, t/51-attack-mailbox.t.
  */
 #ifndef NURSE_HELPER_BIRTH_H
 #define NURSE_HELPER_BIRTH_H
